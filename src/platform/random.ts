@@ -1,0 +1,66 @@
+/**
+ * Reproducible random numbers: independent streams named by integers, so that sample i of a seed does not depend on how many are drawn
+ * beside it. The generator is pure-rand's xoroshiro128+; its state is four integers, which a checkpoint can keep.
+ */
+import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
+import { uniformInt } from "pure-rand/distribution/uniformInt";
+import { xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus";
+
+export interface Random {
+  /** Uniform on [0, 1) with 53 bits. */
+  uniform(): number;
+  /** Uniform on 0 … n−1, without bias. */
+  integer(n: number): number;
+  /** Standard normal (Box–Muller; the second value is not kept, so that the state is the generator's alone). */
+  normal(): number;
+  /** Four 32-bit integers that {@link randomFromState} takes. */
+  state(): number[];
+}
+
+/** The stream named by a seed (an integer below 2^53) and further integers: `random(seed, sampleIndex)`. */
+export function random(seed: number, ...stream: number[]): Random {
+  const words = new Uint32Array(4);
+  const mix = splitMix32();
+  for (const value of [seed, stream.length, ...stream]) {
+    if (!Number.isSafeInteger(value)) throw new RangeError(`random: a seed and a stream are integers below 2^53, got ${value}`);
+    mix.absorb(value >>> 0);
+    mix.absorb(Math.floor(value / 2 ** 32) >>> 0);
+  }
+  for (let i = 0; i < 4; i++) words[i] = mix.next();
+  words[0] |= 1; // the all-zero state is the generator's only fixed point
+  return randomFromState([...words]);
+}
+
+/** A generator that goes on from a saved state. */
+export function randomFromState(state: readonly number[]): Random {
+  const generator = xoroshiro128plusFromState(state.map((word) => word | 0));
+  const uniform = () => uniformFloat64(generator);
+  return {
+    uniform,
+    integer: (n) => uniformInt(generator, 0, n - 1),
+    normal: () => Math.sqrt(-2 * Math.log1p(-uniform())) * Math.cos(2 * Math.PI * uniform()),
+    state: () => [...generator.getState()],
+  };
+}
+
+/** A seed for a user who gave none: 32 bits, so that it is short to type. */
+export const drawSeed = (): number => crypto.getRandomValues(new Uint32Array(1))[0]!;
+
+/** SplitMix32's finaliser, absorbing words and then squeezing them out. */
+function splitMix32() {
+  let state = 0x9e3779b9;
+  const scramble = (z: number): number => {
+    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
+    z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
+    return (z ^ (z >>> 15)) >>> 0;
+  };
+  return {
+    absorb(word: number): void {
+      state = scramble((state ^ word) >>> 0) + 0x9e3779b9;
+    },
+    next(): number {
+      state = (state + 0x9e3779b9) >>> 0;
+      return scramble(state);
+    },
+  };
+}
