@@ -1,0 +1,62 @@
+/**
+ * First-hitting sampler (absorb): the reverse process simulated event by event instead of on a time grid. With n positions masked at mask level
+ * m = 1 − e^{−σ}, each is unmasked at a level uniform on (0, m), so the next event is at
+ *   m' = m · u^{1/n},   at a uniformly chosen masked position,   where token y appears with probability s_y / Σ_{y≠MASK} s_y.
+ * It starts at m = 1; above σ(1) the score is asked at σ(1), as the likelihood bound's tail does. One call per event is exact where Σ s_y has its known value
+ * 1/(e^σ−1) (`normalized` scores, exact scores). Approximations: raw scores, and several events per call (all but the first see a state that is too old).
+ * Zheng et al. 2024, "Masked diffusion models are secretly time-agnostic masked models".
+ */
+import { UserError } from "../platform/errors.ts";
+import type { Random } from "../platform/random.ts";
+import { denoiseLaw } from "./denoise.ts";
+import type { Graph } from "./graph.ts";
+import type { Law } from "./law.ts";
+import type { Noise } from "./noise.ts";
+import { lastTime, type Stage } from "./schedule.ts";
+
+/** The law of an event: y ∝ s_y at a MASK. (The final denoise's, whose scale does not matter.) */
+export const eventLaw = (graph: Graph): Law => denoiseLaw(graph, Math.LN2);
+
+/**
+ * The stages of a batch of sequences with the same holes, drawn beforehand: when each hole is filled does not depend on what it is filled with.
+ *
+ * @param holes positions to fill, in each sequence of `length`
+ * @param randoms one stream per sequence
+ * @param calls at most this many stages; the events are spread over them evenly
+ */
+export function firstHittingStages(graph: Graph, noise: Noise, holes: Int32Array, length: number, randoms: readonly Random[], calls = holes.length): Stage[] {
+  if (graph.mask === undefined) throw new UserError(`sampler "first-hitting" needs the absorb graph, got ${graph.kind}; use analytic or euler`);
+  const events = holes.length;
+  const order = randoms.map((random) => shuffled(holes, random));
+  const levels = randoms.map((random) => {
+    let level = 1;
+    return Float64Array.from({ length: events }, (_, k) => (level *= (1 - random.uniform()) ** (1 / (events - k))));
+  });
+  // Outside the times a model is trained and sampled at, the nearest one is asked.
+  const askedAt = (level: number) => Math.min(noise.sigma(1), Math.max(noise.sigma(lastTime), -Math.log1p(-level)));
+  const stages = Math.min(calls, events);
+  const law = eventLaw(graph);
+  return Array.from({ length: stages }, (_, k) => {
+    const [from, to] = [Math.floor((k * events) / stages), Math.floor(((k + 1) * events) / stages)];
+    const positions = order.flatMap((row, r) => [...row.subarray(from, to)].sort((a, b) => a - b).map((i) => r * length + i));
+    const sigma = askedAt(levels[0]![to - 1]!);
+    return {
+      step: k + 1,
+      time: noise.time(sigma),
+      sigma,
+      law,
+      asked: Float64Array.from(levels, (row) => askedAt(row[from]!)),
+      positions: Int32Array.from(positions),
+    };
+  });
+}
+
+/** Fisher and Yates. */
+function shuffled(values: Int32Array, random: Random): Int32Array {
+  const out = values.slice();
+  for (let i = out.length - 1; i > 0; i--) {
+    const j = random.integer(i + 1);
+    [out[i], out[j]] = [out[j]!, out[i]!];
+  }
+  return out;
+}

@@ -1,0 +1,68 @@
+/**
+ * What a sampler or a likelihood bound asks of a concrete score s_y = p_σ(…y…) / p_σ(…x…), and how a dense array of log-scores answers.
+ * A network implements the same interface elsewhere and moves far less: one sum per position, whole rows only where a token is drawn.
+ */
+import type { Graph } from "./graph.ts";
+
+/** A concrete score, evaluated at a batch of sequences. */
+export interface ScoreModel {
+  readonly graph: Graph;
+  /**
+   * @param tokens [rows·length] noisy states
+   * @param sigma [rows] total noise of each row
+   * @param positions flat indices row·length + i that will be asked about
+   */
+  evaluate(tokens: Int32Array, sigma: Float64Array, positions: Int32Array): Promise<ScoreAt>;
+}
+
+/** The answer: valid until the next `evaluate` of its model, and may be asked any number of times until then. */
+export interface ScoreAt {
+  /** Σ_{y≠x} s_y (absorb, at a MASK x: over y ≠ MASK) at every asked position, natural units, float64. */
+  sums(): Promise<Float64Array>;
+  /** log s_y at one target y per asked position. */
+  at(targets: Int32Array): Promise<Float64Array>;
+  /** Whole rows of log-scores [which.length · states] at the positions indexed by `which` (indices into `positions`); the entry at the token itself means nothing. */
+  rows(which: Int32Array): Promise<Float32Array | Float64Array>;
+}
+
+/** Log-scores as a plain function: tokens [rows·length] and σ [rows] to [rows, length, states]; the entry at the token itself is ignored. */
+export type DenseScore = (tokens: Int32Array, sigma: Float64Array) => Float32Array | Float64Array | Promise<Float32Array | Float64Array>;
+
+/**
+ * Adapts a function that returns all log-scores. A wrong length, a NaN or a +Infinity at an asked position is an Error that names the place; −Infinity is a
+ * score of zero.
+ */
+export function denseScore(score: DenseScore, graph: Graph): ScoreModel {
+  const { states } = graph;
+  return {
+    graph,
+    async evaluate(tokens, sigma, positions) {
+      const length = tokens.length / sigma.length;
+      // The function gets copies: what it does to its arguments is no concern of the sampler's.
+      const all = await score(tokens.slice(), sigma.slice());
+      if (all.length !== tokens.length * states)
+        throw new Error(`the score returned ${all.length} numbers, not ${sigma.length} rows × ${length} positions × ${states} states`);
+      const place = (position: number) => `row ${Math.floor(position / length)}, position ${position % length}`;
+      for (const position of positions)
+        for (let y = 0; y < states; y++) {
+          const value = all[position * states + y]!;
+          if (y !== tokens[position] && !(value < Infinity)) throw new Error(`the score is ${value} at ${place(position)}, state ${y}; a log-score is finite or −Infinity`);
+        }
+      const own = Int32Array.from(positions, (position) => tokens[position]!);
+      return {
+        sums: async () =>
+          Float64Array.from(positions, (position, j) => {
+            let sum = 0;
+            for (let y = 0; y < states; y++) if (y !== own[j]) sum += Math.exp(all[position * states + y]!);
+            return sum;
+          }),
+        at: async (targets) => Float64Array.from(positions, (position, j) => (targets[j] === own[j] ? 0 : all[position * states + targets[j]!]!)),
+        rows: async (which) => {
+          const out = new Float64Array(which.length * states);
+          which.forEach((j, k) => out.set(all.subarray(positions[j]! * states, (positions[j]! + 1) * states), k * states));
+          return out;
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,115 @@
+/**
+ * Infill templates: `Once [[30]] the [[ ]] end`. `[[n]]` is a hole of n tokens, `[[ ]]` takes an even share of what is left of the length, `[[a-b]]` is a hole of
+ * a to b tokens, `\[[` is two literal brackets. Of a longer run of brackets the last two open the hole. Parsing knows text; layout knows tokens.
+ */
+import { UserError } from "../platform/errors.ts";
+
+/** A piece of a template; `at` is where it begins there (counted from 1, in UTF-16 units). */
+export type Segment =
+  | { readonly kind: "text"; readonly text: string; readonly at: number }
+  /** `tokens` is a number, "rest", or a range whose length is still to be chosen. */
+  | { readonly kind: "hole"; readonly tokens: number | "rest" | { readonly min: number; readonly max: number }; readonly at: number };
+
+/** The segments of a template, in order; neighbouring text is one segment. What cannot be read is a UserError that names the place. */
+export function parseTemplate(template: string): Segment[] {
+  const segments: Segment[] = [];
+  let text = "";
+  let textAt = 1;
+  const flush = () => {
+    if (text !== "") segments.push({ kind: "text", text, at: textAt });
+    text = "";
+  };
+  for (let i = 0; i < template.length; ) {
+    if (text === "") textAt = i + 1;
+    if (template.startsWith("\\[[", i)) {
+      text += "[[";
+      i += 3;
+    } else if (template.startsWith("[[", i) && template[i + 2] !== "[") {
+      const end = template.indexOf("]]", i + 2);
+      if (end === -1) throw new UserError(`the template's [[ at character ${i + 1} is not closed by ]]; write \\[[ for literal brackets`);
+      flush();
+      segments.push({ kind: "hole", tokens: holeSize(template.slice(i + 2, end), i + 1), at: i + 1 });
+      i = end + 2;
+    } else text += template[i++]!;
+  }
+  flush();
+  return segments;
+}
+
+/** The template that stands for a text itself. */
+export const quoteTemplate = (text: string): string => text.replaceAll("[[", "\\[[");
+
+function holeSize(inside: string, at: number): number | "rest" | { min: number; max: number } {
+  const content = inside.trim();
+  if (content === "") return "rest";
+  const shown = `the hole [[${inside}]] at character ${at} of the template`;
+  const match = /^(\d+)(?:\s*-\s*(\d+))?$/.exec(content);
+  if (!match) throw new UserError(`${shown} is no count of tokens; write [[24]], or [[ ]] for what is left, or \\[[ for literal brackets`);
+  const sizes = match.slice(1, 3).filter((digits) => digits !== undefined).map(Number);
+  if (!sizes.every((size) => Number.isSafeInteger(size))) throw new UserError(`${shown} is too large`);
+  if (sizes[0]! < 1) throw new UserError(`${shown} must have at least 1 token`);
+  if (sizes.length === 1) return sizes[0]!;
+  if (sizes[1]! < sizes[0]!) throw new UserError(`${shown} ends before it begins`);
+  return { min: sizes[0]!, max: sizes[1]! };
+}
+
+/** A template laid out over positions. */
+export interface Layout {
+  /** [length] tokens, −1 in holes: what a sampler takes. */
+  readonly given: Int32Array;
+  /** Where each segment lies: positions `begin` (included) to `end` (not included); a text span keeps its text, so that it comes back letter for letter. */
+  readonly spans: readonly { readonly begin: number; readonly end: number; readonly text?: string }[];
+}
+
+/**
+ * Places segments on positions. Each text is encoded by itself, so that what is given comes back unchanged.
+ *
+ * @param length positions that `[[ ]]` holes fill up to; not used where there are none
+ * @param limit the most positions there may be
+ */
+export function layoutTemplate(
+  segments: readonly Segment[],
+  encode: (text: string) => ArrayLike<number>,
+  { length, limit }: { readonly length: number; readonly limit: number },
+): Layout {
+  const pieces = segments.map((segment) => {
+    if (segment.kind === "text") return { text: segment.text, tokens: encode(segment.text), size: 0, at: segment.at };
+    if (typeof segment.tokens === "object")
+      throw new UserError(`the hole [[${segment.tokens.min}-${segment.tokens.max}]] at character ${segment.at} of the template: a range of lengths is not supported yet; give one number`);
+    if (segment.tokens !== "rest" && segment.tokens > limit)
+      throw new UserError(`the hole [[${segment.tokens}]] at character ${segment.at} of the template is longer than the ${limit} tokens there is room for`);
+    return { text: undefined, tokens: undefined, size: segment.tokens, at: segment.at };
+  });
+  const sizeOf = (piece: (typeof pieces)[number]) => (piece.tokens ? piece.tokens.length : piece.size === "rest" ? 0 : piece.size);
+  const fixed = pieces.reduce((sum, piece) => sum + sizeOf(piece), 0);
+  const sharers = pieces.filter((piece) => piece.size === "rest").length;
+  const total = sharers > 0 ? length : fixed;
+  if (total === 0) throw new UserError("the template is empty; write text with holes such as [[24]]");
+  if (fixed + sharers > total) throw new UserError(`the template needs at least ${fixed + sharers} tokens, the length is ${total}; give a larger one, or less text`);
+  if (total > limit) throw new UserError(`the template comes to ${total} tokens; at most ${limit} are possible`);
+
+  const given = new Int32Array(total).fill(-1);
+  const spans: { begin: number; end: number; text?: string }[] = [];
+  let position = 0;
+  let left = total - fixed;
+  let sharersLeft = sharers;
+  for (const piece of pieces) {
+    let size = sizeOf(piece);
+    if (piece.size === "rest") {
+      size = Math.ceil(left / sharersLeft--);
+      left -= size;
+    }
+    if (piece.tokens) given.set(piece.tokens, position);
+    spans.push({ begin: position, end: position + size, ...(piece.text === undefined ? {} : { text: piece.text }) });
+    position += size;
+  }
+  return { given, spans };
+}
+
+/** What is given when every sequence begins with a prompt: its tokens, then holes up to `length`. */
+export function prefix(prompt: ArrayLike<number>, length: number): Int32Array {
+  if (!(prompt.length < length)) throw new UserError(`the prompt has ${prompt.length} tokens, which leaves nothing to write at length ${length}`);
+  const given = new Int32Array(length).fill(-1);
+  given.set(prompt);
+  return given;
+}

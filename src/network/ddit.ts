@@ -1,0 +1,166 @@
+/**
+ * The DDiT of SEDD (Lou, Meng, Ermon 2024, appendix; a DiT of Peebles & Xie 2023 over tokens) as a function over named parameters. Names,
+ * shapes and layout are those of the official checkpoints, so a file loads without a map. The trunk ends before the last linear layer; the
+ * head is that layer alone, so that it can run on a few rows only.
+ */
+import {
+  add,
+  attention,
+  concat,
+  constant,
+  cos,
+  dropout,
+  gather,
+  gelu,
+  layerNorm,
+  linear,
+  mul,
+  reshape,
+  rotary,
+  silu,
+  sin,
+  split,
+  transpose,
+  type ParameterSpec,
+  type Tensor,
+} from "../tensor/index.ts";
+import type { Random } from "../platform/random.ts";
+import { kaimingUniform, pytorchLinear, type Initializer } from "./initialize.ts";
+
+export interface DDiTConfig {
+  /** States of the graph: V, or V + 1 with MASK. */
+  readonly states: number;
+  readonly hidden: number;
+  readonly layers: number;
+  readonly heads: number;
+  /** Width of the conditioning vector. */
+  readonly conditioning: number;
+  readonly dropout: number;
+}
+
+/** Named parameters as traced values. */
+export type Parameters = Readonly<Record<string, Tensor>>;
+
+const SINUSOID = 256;
+
+/** Parameters in the official order, with their initialisation: adaLN and head zero, the rest as PyTorch's defaults. */
+export function dditParameters({ states, hidden, layers, conditioning }: DDiTConfig): (ParameterSpec & { initialize: Initializer })[] {
+  const zero: Initializer = (values) => values.fill(0);
+  const one: Initializer = (values) => values.fill(1);
+  const specs: (ParameterSpec & { initialize: Initializer })[] = [];
+  const parameter = (name: string, shape: number[], initialize: Initializer): void => void specs.push({ name, shape, initialize });
+  const dense = (name: string, out: number, fanIn: number, bias: boolean): void => {
+    parameter(`${name}.weight`, [out, fanIn], pytorchLinear(fanIn));
+    if (bias) parameter(`${name}.bias`, [out], pytorchLinear(fanIn));
+  };
+  const zeroDense = (name: string, out: number, fanIn: number): void => {
+    parameter(`${name}.weight`, [out, fanIn], zero);
+    parameter(`${name}.bias`, [out], zero);
+  };
+  parameter("vocab_embed.embedding", [states, hidden], kaimingUniform(hidden));
+  dense("sigma_map.mlp.0", conditioning, SINUSOID, true);
+  dense("sigma_map.mlp.2", conditioning, conditioning, true);
+  for (let i = 0; i < layers; i++) {
+    const block = `blocks.${i}`;
+    parameter(`${block}.norm1.weight`, [hidden], one);
+    dense(`${block}.attn_qkv`, 3 * hidden, hidden, false);
+    dense(`${block}.attn_out`, hidden, hidden, false);
+    parameter(`${block}.norm2.weight`, [hidden], one);
+    dense(`${block}.mlp.0`, 4 * hidden, hidden, true);
+    dense(`${block}.mlp.2`, hidden, 4 * hidden, true);
+    zeroDense(`${block}.adaLN_modulation`, 6 * hidden, conditioning);
+  }
+  parameter("output_layer.norm_final.weight", [hidden], one);
+  zeroDense("output_layer.linear", states, hidden);
+  zeroDense("output_layer.adaLN_modulation", 2 * hidden, conditioning);
+  return specs;
+}
+
+/** The block matrices that Muon orthogonalises; embeddings, head, vectors and adaLN stay with AdamW. */
+export const isHiddenMatrix = (name: string): boolean => /^blocks\.\d+\.(attn_qkv|attn_out|mlp\.[02])\.weight$/.test(name);
+
+/** A fresh flat buffer, filled in the order of {@link dditParameters}. */
+export function initializeDDiT(config: DDiTConfig, random: Random): Float32Array {
+  const specs = dditParameters(config);
+  const sizes = specs.map(({ shape }) => shape.reduce((a, b) => a * b, 1));
+  const buffer = new Float32Array(sizes.reduce((a, b) => a + b, 0));
+  let offset = 0;
+  specs.forEach(({ initialize }, i) => {
+    initialize(buffer.subarray(offset, (offset += sizes[i]!)), random);
+  });
+  return buffer;
+}
+
+export interface TrunkInputs {
+  /** int32 [batch, length] */
+  readonly tokens: Tensor;
+  /** float32 [batch] */
+  readonly sigma: Tensor;
+  /** float32 [batch, 1, 1, length], added to the attention scores: 0, or very negative at padding. */
+  readonly mask?: Tensor;
+  /** bool [2·layers·batch·length·hidden]: which activations dropout keeps. */
+  readonly keep?: Tensor;
+}
+
+/** Conditioning SiLU(MLP(sinusoid(σ): cos then sin)): sigma [batch] → [batch, conditioning]. */
+export function dditConditioning(p: Parameters, sigma: Tensor): Tensor {
+  const half = SINUSOID / 2;
+  const frequencies = constant(
+    Float32Array.from({ length: half }, (_, i) => Math.exp((-Math.log(10000) * i) / half)),
+    [1, half],
+  );
+  const angles = mul(reshape(sigma, [sigma.shape[0]!, 1]), frequencies);
+  const wave = concat([cos(angles), sin(angles)], 1);
+  const inner = silu(linear(wave, p["sigma_map.mlp.0.weight"]!, p["sigma_map.mlp.0.bias"]));
+  return silu(linear(inner, p["sigma_map.mlp.2.weight"]!, p["sigma_map.mlp.2.bias"]));
+}
+
+/** Tokens → what the head reads, [batch·length, hidden]; `stages` are the residual stream before and after every block. */
+export function dditTrunk(p: Parameters, config: DDiTConfig, inputs: TrunkInputs): { output: Tensor; conditioning: Tensor; stages: Tensor[] } {
+  const { hidden, layers, heads } = config;
+  const [batch, length] = inputs.tokens.shape as [number, number];
+  const conditioning = dditConditioning(p, inputs.sigma);
+  const rows = batch * length;
+  const flat = [rows, hidden];
+  const cube = [batch, length, hidden];
+  const keeps = inputs.keep ? split(inputs.keep, 0, new Array<number>(2 * layers).fill(rows * hidden)) : [];
+  const drop = (x: Tensor, i: number): Tensor => (keeps[i] ? dropout(x, keeps[i], config.dropout) : x);
+  /** n vectors [batch, 1, hidden] of an adaLN layer. */
+  const modulation = (name: string, n: number): Tensor[] =>
+    split(linear(conditioning, p[`${name}.weight`]!, p[`${name}.bias`]), 1, new Array<number>(n).fill(hidden)).map((v) => reshape(v, [batch, 1, hidden]));
+  const modulatedNorm = (x: Tensor, weight: Tensor, shift: Tensor, scale: Tensor): Tensor =>
+    layerNorm(x, mul(add(scale, 1), reshape(weight, [1, 1, hidden])), shift);
+  const byHead = (x: Tensor): Tensor => transpose(reshape(x, [batch, length, heads, hidden / heads]), [0, 2, 1, 3]);
+
+  let x: Tensor = gather(p["vocab_embed.embedding"]!, inputs.tokens);
+  const stages = [x];
+  for (let i = 0; i < layers; i++) {
+    const block = `blocks.${i}`;
+    const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation(`${block}.adaLN_modulation`, 6) as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+    const normed = modulatedNorm(x, p[`${block}.norm1.weight`]!, shift1, scale1);
+    const [q, k, v] = split(linear(reshape(normed, flat), p[`${block}.attn_qkv.weight`]!), 1, [hidden, hidden, hidden]) as [Tensor, Tensor, Tensor];
+    const turn = (y: Tensor): Tensor => byHead(rotary(reshape(y, cube), heads));
+    const mixed = transpose(attention(turn(q), turn(k), byHead(v), inputs.mask), [0, 2, 1, 3]);
+    const attended = linear(reshape(mixed, flat), p[`${block}.attn_out.weight`]!);
+    x = add(x, mul(gate1, reshape(drop(attended, 2 * i), cube)));
+    const normed2 = reshape(modulatedNorm(x, p[`${block}.norm2.weight`]!, shift2, scale2), flat);
+    const wide = gelu(linear(normed2, p[`${block}.mlp.0.weight`]!, p[`${block}.mlp.0.bias`]));
+    const narrow = linear(wide, p[`${block}.mlp.2.weight`]!, p[`${block}.mlp.2.bias`]);
+    x = add(x, mul(gate2, reshape(drop(narrow, 2 * i + 1), cube)));
+    stages.push(x);
+  }
+  const [shift, scale] = modulation("output_layer.adaLN_modulation", 2) as [Tensor, Tensor];
+  const output = reshape(modulatedNorm(x, p["output_layer.norm_final.weight"]!, shift, scale), flat);
+  return { output, conditioning, stages };
+}
+
+/**
+ * Rows of the trunk's output [rows, hidden] → logits [rows, states]. With `closed`, that state's logit is −1e30: it gets probability 0 and no
+ * gradient, through the bias and at no further pass.
+ */
+export function dditHead(p: Parameters, rows: Tensor, closed?: number): Tensor {
+  const bias = p["output_layer.linear.bias"]!;
+  if (closed === undefined) return linear(rows, p["output_layer.linear.weight"]!, bias);
+  const wall = Float32Array.from({ length: bias.shape[0]! }, (_, state) => (state === closed ? -1e30 : 0));
+  return linear(rows, p["output_layer.linear.weight"]!, add(bias, constant(wall, bias.shape)));
+}

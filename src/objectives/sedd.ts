@@ -1,0 +1,136 @@
+/**
+ * Score-entropy discrete diffusion as a training objective: a time per sequence (stratified over the batch), corruption at σ(t), and the
+ * score entropy weighted by dσ/dt (Lou, Meng, Ermon 2024, equation 11 and section 3.3). Only masked positions have a loss under absorb, so
+ * the head runs on those rows alone.
+ */
+import { absorb } from "../diffusion/absorb.ts";
+import { noiseFrom, type NoiseConfig } from "../diffusion/noise.ts";
+import { maskedScoreEntropyTraced, rowNumbers, type Parameterization } from "../diffusion/score-entropy-traced.ts";
+import { dditHead, dditParameters, dditTrunk, initializeDDiT, isHiddenMatrix, type DDiTConfig } from "../network/ddit.ts";
+import type { Random } from "../platform/random.ts";
+import { Layout, selectRows } from "../tensor/index.ts";
+import type { BatchShape, Corruption, Objective } from "./objective.ts";
+
+export interface SeddConfig {
+  readonly network: DDiTConfig;
+  readonly noise: NoiseConfig;
+  readonly parameterization: Parameterization;
+  /** Whether `score` subtracts log(e^σ−1) + log V from the logits: the official `scale_by_sigma`. */
+  readonly scaleBySigma: boolean;
+}
+
+/** Training draws t on [T_MIN, 1], as the official code does. */
+export const T_MIN = 1e-3;
+
+/** log s_y − logit_y where it does not depend on the logits: 0 without σ-scaling, else −log(e^σ−1) − log V. */
+export function logitOffset({ network, scaleBySigma }: SeddConfig, sigma: number): number {
+  return scaleBySigma ? -Math.log(Math.expm1(sigma)) - Math.log(network.states - 1) : 0;
+}
+
+export function seddObjective(config: SeddConfig): Objective {
+  const { network, parameterization } = config;
+  const graph = absorb(network.states - 1);
+  const noise = noiseFrom(config.noise);
+  return {
+    layout: new Layout(dditParameters(network)),
+    initialize: (random) => initializeDDiT(network, random),
+    isHiddenMatrix,
+    corrupt(tokens, shape, random, training) {
+      const times = stratifiedTimes(shape.batch, random);
+      const noisy = graph.corrupt(tokens, times.map(noise.sigma), random);
+      const keep = training && network.dropout > 0 ? dropoutMask(network, shape, random) : undefined;
+      return corruptionOf(config, tokens, noisy, times, shape, keep);
+    },
+    lossInputs({ batch, length }, capacity, training) {
+      const rows = { dtype: "float32", shape: [capacity] } as const;
+      return {
+        tokens: { dtype: "int32", shape: [batch, length] },
+        sigma: { dtype: "float32", shape: [batch] },
+        rows: { dtype: "int32", shape: [capacity] },
+        inverse: { dtype: "int32", shape: [batch * length] },
+        clean: { dtype: "int32", shape: [capacity] },
+        pull: rows,
+        ...(parameterization === "score" ? { shift: rows, rest: rows } : {}),
+        ...(training && network.dropout > 0 ? { keep: { dtype: "bool", shape: [keptValues(network, { batch, length })] } as const } : {}),
+      };
+    },
+    loss(parameters, inputs) {
+      const { tokens, sigma, rows, inverse, clean, pull, shift = pull, rest = pull, keep } = inputs;
+      const { output } = dditTrunk(parameters, network, { tokens: tokens!, sigma: sigma!, ...(keep ? { keep } : {}) });
+      const logits = dditHead(parameters, selectRows(output, rows!, inverse!), graph.mask);
+      return maskedScoreEntropyTraced(parameterization, logits, clean!, { shift: shift!, pull: pull!, rest: rest! });
+    },
+  };
+}
+
+/**
+ * One time a row, one row a stratum of [T_MIN, 1]: t_i = T_MIN + (1−T_MIN)(i+u)/batch with one u for all, which makes the mean of t over the
+ * batch nearly constant and the share of masked tokens with it.
+ */
+export function stratifiedTimes(batch: number, random: Random): Float64Array {
+  const u = random.uniform();
+  return Float64Array.from({ length: batch }, (_, i) => T_MIN + ((1 - T_MIN) * (i + u)) / batch);
+}
+
+/** The loss program's feeds for given noisy tokens and times. */
+export function corruptionOf(
+  config: SeddConfig,
+  tokens: Int32Array,
+  noisy: Int32Array,
+  times: Float64Array,
+  shape: BatchShape,
+  keep?: Uint8Array,
+): Corruption {
+  const noise = noiseFrom(config.noise);
+  const mask = config.network.states - 1;
+  const positions: number[] = [];
+  noisy.forEach((state, i) => {
+    if (state === mask) positions.push(i);
+  });
+  const capacity = headCapacity(shape, positions.length);
+  const rows = new Int32Array(capacity);
+  const clean = new Int32Array(capacity);
+  const inverse = new Int32Array(noisy.length).fill(capacity);
+  const [shift, pull, rest] = [new Float32Array(capacity).fill(-1e30), new Float32Array(capacity), new Float32Array(capacity)];
+  const perRow = Array.from(times, (t) => {
+    const sigma = noise.sigma(t);
+    return rowNumbers(config.parameterization, sigma, noise.rate(t), logitOffset(config, sigma));
+  });
+  positions.forEach((position, i) => {
+    const row = perRow[Math.floor(position / shape.length)]!;
+    rows[i] = position;
+    clean[i] = tokens[position]!;
+    inverse[position] = i;
+    [shift[i], pull[i], rest[i]] = [row.shift, row.pull, row.rest];
+  });
+  const sigma = Float32Array.from(times, noise.sigma);
+  return { feeds: { tokens: noisy, sigma, rows, inverse, clean, shift, pull, rest, ...(keep ? { keep } : {}) }, capacity };
+}
+
+/**
+ * How many rows the head is compiled for. Two sizes a shape: one that stratified times exceed with probability below 1e-4 (mean ≤ N/2 + N/(2
+ * batch), deviation ≤ √(N/6), four of them), and all N.
+ */
+function headCapacity({ batch, length }: BatchShape, masked: number): number {
+  const total = batch * length;
+  const usual = Math.ceil((total / 2 + total / (2 * batch) + 4 * Math.sqrt(total / 6)) / 32) * 32;
+  return masked <= usual && usual < total ? usual : total;
+}
+
+const keptValues = ({ hidden, layers }: DDiTConfig, { batch, length }: BatchShape): number => 2 * layers * batch * length * hidden;
+
+/** Which activations dropout keeps: 16 bits each from a counter-based stream, so that the mask depends on the drawn key alone. */
+function dropoutMask(network: DDiTConfig, shape: BatchShape, random: Random): Uint8Array {
+  const threshold = Math.round(network.dropout * 65536);
+  const kept = new Uint8Array(keptValues(network, shape));
+  const key = random.integer(2 ** 32) >>> 0;
+  for (let i = 0; i < kept.length; i += 2) {
+    let z = (key + Math.imul(i + 1, 0x9e3779b9)) | 0;
+    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
+    z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
+    z ^= z >>> 15;
+    kept[i] = (z & 0xffff) >= threshold ? 1 : 0;
+    if (i + 1 < kept.length) kept[i + 1] = z >>> 16 >= threshold ? 1 : 0;
+  }
+  return kept;
+}

@@ -1,0 +1,143 @@
+/**
+ * The machine as Node sees it: files, folders, cores, turns of the event loop. One of the two implementations of `Platform` (types.ts documents each
+ * function); it knows nothing of what the files hold.
+ */
+import { constants } from "node:buffer";
+import { randomUUID } from "node:crypto";
+import * as fs from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { UserError } from "./errors.ts";
+import { codeOf, fileError } from "./failures.ts";
+import type { FileData } from "./types.ts";
+import { decodeUtf8, invalidUtf8At } from "./utf8.ts";
+
+export { lockFolder } from "./lock.ts";
+
+/** `fs.readFile` refuses files of 2 GiB and more; those are read in ranges. */
+const longestSingleRead = 2 ** 31 - 1;
+
+export async function readFile(path: string): Promise<Uint8Array> {
+  try {
+    const info = await fs.stat(path);
+    if (info.isFile() && info.size > longestSingleRead) return await readRange(path, 0, info.size);
+    const buffer = await fs.readFile(path);
+    return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength); // a Buffer's slice() shares memory, an array's does not
+  } catch (error) {
+    throw fileError("read", path, error);
+  }
+}
+
+export async function readText(path: string): Promise<string> {
+  const bytes = await readFile(path);
+  if (bytes.length > constants.MAX_STRING_LENGTH) throw new UserError(`${path} holds ${bytes.length} bytes, too many for one text; split the file`);
+  const text = decodeUtf8(bytes);
+  if (text === undefined) throw new UserError(`${path} is not UTF-8: invalid byte at offset ${invalidUtf8At(bytes)}; convert the file to UTF-8`);
+  return text;
+}
+
+export async function readRange(path: string, offset: number, length: number): Promise<Uint8Array> {
+  try {
+    const file = await fs.open(path, "r");
+    try {
+      const { size } = await file.stat();
+      if (offset + length > size) {
+        throw new UserError(`${path} ends at byte ${size}, but bytes ${offset} to ${offset + length} are needed: the file is incomplete`);
+      }
+      const bytes = new Uint8Array(length);
+      for (let done = 0; done < length; ) {
+        const { bytesRead } = await file.read(bytes, done, Math.min(length - done, 2 ** 30), offset + done);
+        if (bytesRead === 0) throw new UserError(`${path} became shorter while it was read`);
+        done += bytesRead;
+      }
+      return bytes;
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw fileError("read", path, error);
+  }
+}
+
+export async function fileSize(path: string): Promise<number> {
+  try {
+    return (await fs.stat(path)).size;
+  } catch (error) {
+    throw fileError("read", path, error);
+  }
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return fs.stat(path).then(() => true, () => false);
+}
+
+export async function isFolder(path: string): Promise<boolean> {
+  return fs.stat(path).then((info) => info.isDirectory(), () => false);
+}
+
+export async function list(folder: string): Promise<string[]> {
+  try {
+    return (await fs.readdir(folder)).sort();
+  } catch (error) {
+    throw fileError("list", folder, error);
+  }
+}
+
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await fs.mkdir(path, { recursive: true });
+  } catch (error) {
+    throw fileError("make the folder", path, error);
+  }
+}
+
+export async function writeFileAtomic(path: string, data: FileData): Promise<void> {
+  const beside = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
+  try {
+    const file = await fs.open(beside, "wx");
+    try {
+      if (typeof data === "string" || data instanceof Uint8Array) await file.writeFile(data);
+      else for await (const piece of data) await file.writeFile(piece); // goes on where the piece before ended
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await fs.rename(beside, path);
+  } catch (error) {
+    await fs.rm(beside, { force: true }).catch(() => undefined);
+    throw fileError("write", path, error);
+  }
+  await syncFolder(dirname(path));
+}
+
+/** Makes a rename last through a power cut, where folders can be synced (not on Windows). */
+async function syncFolder(folder: string): Promise<void> {
+  try {
+    const handle = await fs.open(folder, "r");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error;
+  }
+}
+
+export async function appendLine(path: string, line: string): Promise<void> {
+  try {
+    await fs.appendFile(path, `${line}\n`);
+  } catch (error) {
+    throw fileError("write", path, error);
+  }
+}
+
+export const joinPath = (...parts: string[]): string => join(...parts);
+export const baseName = (path: string): string => basename(path);
+export const dirName = (path: string): string => dirname(path);
+export const cores = (): number => availableParallelism();
+export const macrotask = (): Promise<void> => setImmediate();
+/** Two folders above this file, in `src/` and in `dist/` alike. */
+export const packageFolder = (): string => fileURLToPath(new URL("../../", import.meta.url));

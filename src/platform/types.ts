@@ -1,0 +1,46 @@
+/**
+ * What the rest of the package may ask of the machine it runs on. `node.ts` and `browser.ts` both export these functions under these names;
+ * `#platform` resolves to one of them. Every failure that a user can cause (a missing file, a full disk) is a UserError of one line.
+ */
+
+/** What {@link Platform.writeFileAtomic} writes: a text (as UTF-8), bytes, or bytes in pieces that are made while they are written. */
+export type FileData = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+export interface Platform {
+  /** The whole file. */
+  readFile(path: string): Promise<Uint8Array>;
+  /** The whole file as UTF-8, a byte order mark included. Invalid UTF-8 is a UserError with the file and the offset of the first bad byte. */
+  readText(path: string): Promise<string>;
+  /** Exactly `length` bytes from byte `offset` on; a file that ends before is a UserError. For files larger than memory. */
+  readRange(path: string, offset: number, length: number): Promise<Uint8Array>;
+  /** In bytes. */
+  fileSize(path: string): Promise<number>;
+  /** Whether there is a file or a folder of this name. */
+  exists(path: string): Promise<boolean>;
+  /** Whether there is a folder of this name. */
+  isFolder(path: string): Promise<boolean>;
+  /** The names (not paths) of what lies in a folder, sorted. */
+  list(folder: string): Promise<string[]>;
+  /** Makes a folder and those above it; one that exists is left as it is. */
+  makeFolder(path: string): Promise<void>;
+  /** Writes a whole file or nothing: after any failure, of the disk or of the iterator, the old file is intact and no other file is left. */
+  writeFileAtomic(path: string, data: FileData): Promise<void>;
+  /** Adds a line (its end is added here) to a file, which is made if it is missing. */
+  appendLine(path: string, line: string): Promise<void>;
+  joinPath(...parts: string[]): string;
+  /** The last name of a path. */
+  baseName(path: string): string;
+  /** A path without its last name. */
+  dirName(path: string): string;
+  /** How many processor cores this process may use. */
+  cores(): number;
+  /** Lets timers, messages and signals in: a promise alone would not. */
+  macrotask(): Promise<void>;
+  /**
+   * Takes a folder for this process alone, through a file `.lock` that holds the process number, and returns what gives it back. A folder that a living
+   * process holds is a UserError; the lock of a dead one is taken over.
+   */
+  lockFolder(folder: string): Promise<() => Promise<void>>;
+  /** Where this package lies (the folder of its package.json): shipped models are in `models/` below it. */
+  packageFolder(): string;
+}

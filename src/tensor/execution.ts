@@ -1,0 +1,154 @@
+/** Runs traced programs on ONNX Runtime. The only file that imports the runtime. */
+import type { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-common";
+import { UserError, messageOf } from "../platform/errors.ts";
+import { toOnnx } from "./onnx/builder.ts";
+import { Tensor, sizeOf, type Data, type DType, type Node, type Program } from "./program.ts";
+
+/** `cpu`: the native runtime. `wasm`: the same programs on its WebAssembly build, as in a browser. */
+export type Device = "cpu" | "wasm";
+
+export interface CompileOptions {
+  readonly device?: Device;
+  /** Threads within an operation. */
+  readonly threads?: number;
+  /** Keep threads spinning between operations: fastest for training, wasteful in an idle server. */
+  readonly spinning?: boolean;
+  /** File prefix for the runtime's own profile (native only). */
+  readonly profile?: string;
+}
+
+export type Feeds = Readonly<Record<string, Data>>;
+
+/** A compiled program. */
+export interface Executable {
+  /**
+   * Runs once. `into` names buffers that outputs are written to (their sizes must fit); the other outputs are allocated. Buffers are read
+   * and written in place, views of larger ones included.
+   */
+  run(feeds: Feeds, into?: Readonly<Record<string, Data>>): Promise<Record<string, Data>>;
+  dispose(): Promise<void>;
+}
+
+type Runtime = typeof import("onnxruntime-common");
+
+const runtimes = new Map<Device, Promise<Runtime>>();
+
+/** Loads the runtime of a device once. Where no native build exists, `cpu` falls back to WebAssembly with one line of notice. */
+function runtimeOf(device: Device): Promise<{ runtime: Runtime; device: Device }> {
+  const load = (wanted: Device): Promise<Runtime> => {
+    let loading = runtimes.get(wanted);
+    if (!loading) {
+      loading = (wanted === "cpu" ? import("#onnxruntime") : import("#onnxruntime-wasm" as string)) as unknown as Promise<Runtime>;
+      runtimes.set(wanted, loading);
+    }
+    return loading;
+  };
+  if (device === "wasm") return load("wasm").then((runtime) => ({ runtime, device }));
+  return load("cpu").then(
+    (runtime) => ({ runtime, device }),
+    async (error: unknown) => {
+      const runtime = await load("wasm").catch(() => {
+        throw new UserError(`device cpu: ONNX Runtime does not load (${messageOf(error)}); reinstall with npm ci`);
+      });
+      noticeFallback();
+      return { runtime, device: "wasm" as const };
+    },
+  );
+}
+
+let noticed = false;
+function noticeFallback(): void {
+  if (!noticed) console.warn("sedd: no native ONNX Runtime for this platform; using its WebAssembly build, several times slower");
+  noticed = true;
+}
+
+/** Compiles a program for a device. Create once and keep: the runtime's memory grows with every create and release. */
+export async function compile(program: Program, { device: wanted = "cpu", threads = 1, spinning = true, profile }: CompileOptions = {}): Promise<Executable> {
+  const { runtime, device } = await runtimeOf(wanted);
+  const { program: lowered, finishers } = splitScatteredOutputs(program);
+  const model = toOnnx(lowered);
+  if (device === "wasm") runtime.env.wasm.numThreads = threads;
+  const session: InferenceSession = await runtime.InferenceSession.create(model, {
+    executionProviders: [device],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    graphOptimizationLevel: "all",
+    logSeverityLevel: 3,
+    ...(device === "cpu" && !spinning ? { extra: { session: { intra_op: { allow_spinning: "0" } } } } : {}),
+    ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
+  });
+  const wrap = (dtype: DType, data: Data, shape: readonly number[]): RuntimeTensor =>
+    new runtime.Tensor(dtype as "float32", data as Float32Array, shape) as RuntimeTensor;
+  const needed = new Set(session.inputNames);
+
+  return {
+    async run(feeds, into = {}) {
+      const inputs: Record<string, RuntimeTensor> = {};
+      for (const [name, { dtype, shape }] of Object.entries(program.inputs)) {
+        const data = feeds[name];
+        if (!data) throw new Error(`run: no value for the input ${name}`);
+        if (data.length !== sizeOf(shape)) throw new Error(`run: input ${name} has ${data.length} values, the program expects ${shape.join("×")}`);
+        if (needed.has(name)) inputs[name] = wrap(dtype, data, shape);
+      }
+      const fetches: Record<string, RuntimeTensor | null> = {};
+      for (const [name, { dtype, shape }] of Object.entries(lowered.outputs)) {
+        const buffer = finishers.get(name)?.direct === false ? undefined : into[name];
+        if (buffer && buffer.length !== sizeOf(shape)) throw new Error(`run: output ${name} has ${sizeOf(shape)} values, its buffer ${buffer.length}`);
+        fetches[name] = buffer ? wrap(dtype, buffer, shape) : null;
+      }
+      const results = await session.run(inputs, fetches);
+      const outputs: Record<string, Data> = {};
+      for (const [name, { shape }] of Object.entries(program.outputs)) {
+        const finisher = finishers.get(name);
+        if (!finisher) {
+          outputs[name] = into[name] ?? (results[name]!.data as Data);
+          continue;
+        }
+        const target = (into[name] ?? (finisher.direct ? results[name]!.data : new Float32Array(sizeOf(shape)))) as Float32Array;
+        if (!finisher.direct) target.fill(0);
+        addRows(target, results[finisher.rows]!.data as Float32Array, results[finisher.indices]!.data as Int32Array, shape[1]!);
+        outputs[name] = target;
+      }
+      return outputs;
+    },
+    dispose: () => session.release(),
+  };
+}
+
+interface Finisher {
+  readonly rows: string;
+  readonly indices: string;
+  /** The program itself writes the rest of the sum under the output's own name. */
+  readonly direct: boolean;
+}
+
+/**
+ * An output that is ScatterRows(…), or something plus ScatterRows(…), becomes the outputs `rows` and `indices` (and the rest): run() adds
+ * the rows. See operations/select.ts.
+ */
+function splitScatteredOutputs(program: Program): { program: Program; finishers: Map<string, Finisher> } {
+  const finishers = new Map<string, Finisher>();
+  const outputs: Record<string, Tensor> = {};
+  const isScatter = (node: Node): boolean => node.op === "ScatterRows";
+  for (const [name, tensor] of Object.entries(program.outputs)) {
+    const { node } = tensor;
+    const scatter = isScatter(node) ? node : node.op === "Add" ? node.inputs.map((input) => input.node).find(isScatter) : undefined;
+    if (!scatter || (scatter !== node && node.inputs.some((input) => input.shape.join() !== tensor.shape.join()))) {
+      outputs[name] = tensor;
+      continue;
+    }
+    const finisher = { rows: `${name}::rows`, indices: `${name}::indices`, direct: scatter !== node };
+    finishers.set(name, finisher);
+    outputs[finisher.indices] = scatter.inputs[0]!;
+    outputs[finisher.rows] = scatter.inputs[1]!;
+    if (finisher.direct) outputs[name] = node.inputs.find((input) => input.node !== scatter)!;
+  }
+  return { program: { inputs: program.inputs, outputs }, finishers };
+}
+
+function addRows(target: Float32Array, rows: Float32Array, indices: Int32Array, width: number): void {
+  for (let i = 0; i < indices.length; i++) {
+    const [to, from] = [indices[i]! * width, i * width];
+    for (let j = 0; j < width; j++) target[to + j]! += rows[from + j]!;
+  }
+}
