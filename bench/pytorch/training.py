@@ -1,47 +1,12 @@
 """One training step of the PyTorch peer: corrupt, loss, gradients, clip to norm 1, AdamW or Muon, EMA of the weights.
 
-Every choice is the fastest that PyTorch 2.13 offers on CPU for the same float32 numbers: fused AdamW, multi-tensor (`_foreach`) norm and EMA.
+Every choice is what was fastest on CPU with PyTorch 2.13: fused AdamW, multi-tensor (`_foreach`) norm and EMA, PyTorch's own Muon.
 """
 
 import torch
 from torch import Tensor
 
 from ddit import ENTROPIES, DDiT, loglinear
-
-NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # Jordan et al. 2024: the quintic's coefficients
-
-
-class Muon(torch.optim.Optimizer):
-    """Momentum orthogonalised by five float32 Newton-Schulz iterations (Nesterov), update scaled by 0.2 * sqrt(larger side).
-
-    torch.optim.Muon iterates in bfloat16; here the arithmetic is float32 like everything else in the comparison.
-    """
-
-    def __init__(self, parameters, lr: float, momentum: float = 0.95, iterations: int = 5):
-        super().__init__(parameters, {"lr": lr, "momentum": momentum, "iterations": iterations})
-
-    @torch.no_grad()
-    def step(self, closure=None):
-        for group in self.param_groups:
-            gradients = [p.grad for p in group["params"]]
-            buffers = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in group["params"]]
-            torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
-            updates = torch._foreach_lerp(gradients, buffers, group["momentum"])
-            for p, update in zip(group["params"], updates):
-                p.add_(orthogonalise(update, group["iterations"]), alpha=-group["lr"] * 0.2 * max(p.shape) ** 0.5)
-
-
-def orthogonalise(matrix: Tensor, iterations: int) -> Tensor:
-    """An approximation of U V^T for matrix = U S V^T."""
-    a, b, c = NEWTON_SCHULZ
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / x.norm().clamp(min=1e-7)
-    for _ in range(iterations):
-        gram = x @ x.T
-        polynomial = torch.addmm(gram, gram, gram, beta=b, alpha=c)
-        x = torch.addmm(x, polynomial, x, beta=a)
-    return x.T if tall else x
 
 
 class Training:
@@ -57,7 +22,8 @@ class Training:
     ):
         self.network = network.train()
         self.entropy = ENTROPIES[entropy]
-        self.loss = torch.compile(self._loss) if compiled else self._loss
+        # The dense loss compiles as one graph; the indexed one has shapes that depend on the data and breaks into several.
+        self.loss = torch.compile(self._loss, fullgraph=entropy == "dense") if compiled else self._loss
         self.parameters = list(network.parameters())
         self.shadow = [p.detach().clone() for p in self.parameters]
         self.ema_decay = ema_decay
@@ -69,7 +35,9 @@ class Training:
             torch.optim.AdamW(rest, lr=learning_rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=weight_decay, fused=True)
         ]
         if matrices:
-            self.optimizers.append(Muon([p for p in self.parameters if p in matrices], lr=learning_rate))
+            # PyTorch's own Muon: Nesterov, momentum 0.95, five Newton-Schulz iterations (in bfloat16), update * 0.2 * sqrt(larger side).
+            hidden = [p for p in self.parameters if p in matrices]
+            self.optimizers.append(torch.optim.Muon(hidden, lr=learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"))
 
     def set_learning_rate(self, learning_rate: float) -> None:
         for optimizer in self.optimizers:

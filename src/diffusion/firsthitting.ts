@@ -13,6 +13,7 @@ import type { Graph } from "./graph.ts";
 import type { Law } from "./law.ts";
 import type { Noise } from "./noise.ts";
 import { lastTime, type Stage } from "./schedule.ts";
+import { shuffled } from "./shuffle.ts";
 
 /** The law of an event: y ∝ s_y at a MASK. (The final denoise's, whose scale does not matter.) */
 export const eventLaw = (graph: Graph): Law => denoiseLaw(graph, Math.LN2);
@@ -20,12 +21,19 @@ export const eventLaw = (graph: Graph): Law => denoiseLaw(graph, Math.LN2);
 /**
  * The stages of a batch of sequences with the same holes, drawn beforehand: when each hole is filled does not depend on what it is filled with.
  *
- * @param holes positions to fill, in each sequence of `length`
+ * @param holes positions to fill, in each sequence
  * @param randoms one stream per sequence
  * @param calls at most this many stages; the events are spread over them evenly
  */
-export function firstHittingStages(graph: Graph, noise: Noise, holes: Int32Array, length: number, randoms: readonly Random[], calls = holes.length): Stage[] {
-  if (graph.mask === undefined) throw new UserError(`sampler "first-hitting" needs the absorb graph, got ${graph.kind}; use analytic or euler`);
+export function firstHittingStages(
+  graph: Graph,
+  noise: Noise,
+  holes: Int32Array,
+  randoms: readonly Random[],
+  calls = holes.length,
+): Stage[] {
+  if (graph.mask === undefined)
+    throw new UserError(`sampler "first-hitting" needs the absorb graph, got ${graph.kind}; use analytic or euler`);
   const events = holes.length;
   const order = randoms.map((random) => shuffled(holes, random));
   const levels = randoms.map((random) => {
@@ -38,7 +46,6 @@ export function firstHittingStages(graph: Graph, noise: Noise, holes: Int32Array
   const law = eventLaw(graph);
   return Array.from({ length: stages }, (_, k) => {
     const [from, to] = [Math.floor((k * events) / stages), Math.floor(((k + 1) * events) / stages)];
-    const positions = order.flatMap((row, r) => [...row.subarray(from, to)].sort((a, b) => a - b).map((i) => r * length + i));
     const sigma = askedAt(levels[0]![to - 1]!);
     return {
       step: k + 1,
@@ -46,17 +53,7 @@ export function firstHittingStages(graph: Graph, noise: Noise, holes: Int32Array
       sigma,
       law,
       asked: Float64Array.from(levels, (row) => askedAt(row[from]!)),
-      positions: Int32Array.from(positions),
+      positions: order.map((row) => row.slice(from, to).sort()),
     };
   });
-}
-
-/** Fisher and Yates. */
-function shuffled(values: Int32Array, random: Random): Int32Array {
-  const out = values.slice();
-  for (let i = out.length - 1; i > 0; i--) {
-    const j = random.integer(i + 1);
-    [out[i], out[j]] = [out[j]!, out[i]!];
-  }
-  return out;
 }

@@ -32,7 +32,7 @@ export async function sampleFrom(score: DenseScore, options: SampleFromOptions):
   const { graph, prompt, onStep, seed = drawSeed(), ...rest } = options;
   if (prompt !== undefined && rest.given !== undefined) throw new UserError("prompt and given: use one of them (given can hold a prompt)");
   const given = prompt === undefined ? rest.given : prefix(prompt, rest.length);
-  let tokens = new Int32Array(0);
+  let tokens: Int32Array = new Int32Array(0);
   for await (const frame of run(denseScore(score, graph), { ...rest, given, seed, pause: macrotask })) {
     onStep?.(frame);
     tokens = frame.tokens;

@@ -76,15 +76,22 @@ export async function* run(score: ScoreModel, options: RunOptions): AsyncGenerat
 
   const stages: Stage[] =
     sampler === "first-hitting"
-      ? firstHittingStages(graph, noise, holes, length, randoms, options.steps)
+      ? firstHittingStages(graph, noise, holes, randoms, options.steps)
       : [...gridStages(predictors[sampler], graph, noise, options.steps ?? defaultSteps)];
   const steps = stages.length;
   stages.push(finalStage(graph, noise, steps));
 
   let calls = 0;
   const frame = (at: Pick<Stage, "step" | "time" | "sigma">, changed: number[], cut: number, done: boolean): Frame => ({
-    ...{ step: at.step, steps, time: at.time, sigma: at.sigma },
-    ...{ tokens: tokens.slice(), changed: Int32Array.from(changed), cut, calls, done },
+    step: at.step,
+    steps,
+    time: at.time,
+    sigma: at.sigma,
+    tokens: tokens.slice(),
+    changed: Int32Array.from(changed),
+    cut,
+    calls,
+    done,
   });
   signal?.throwIfAborted();
   yield frame({ step: 0, time: 1, sigma: noise.sigma(1) }, [], 0, false);
@@ -108,11 +115,20 @@ export async function* run(score: ScoreModel, options: RunOptions): AsyncGenerat
 }
 
 /** The positions of a chunk of rows that a stage may change, as indices into the chunk. */
-function movable(graph: Graph, tokens: Int32Array, stage: Stage, holes: Int32Array, length: number, first: number, rows: number): Int32Array {
-  const [from, to] = [first * length, (first + rows) * length];
-  if (stage.positions) return stage.positions.filter((p) => p >= from && p < to).map((p) => p - from);
+function movable(
+  graph: Graph,
+  tokens: Int32Array,
+  stage: Stage,
+  holes: Int32Array,
+  length: number,
+  first: number,
+  rows: number,
+): Int32Array {
   const out: number[] = [];
-  for (let r = 0; r < rows; r++) for (const i of holes) if (graph.limit(tokens[from + r * length + i]!) > 0) out.push(r * length + i);
+  for (let r = 0; r < rows; r++) {
+    const row = (first + r) * length;
+    for (const i of stage.positions?.[first + r] ?? holes) if (graph.limit(tokens[row + i]!) > 0) out.push(r * length + i);
+  }
   return Int32Array.from(out);
 }
 
@@ -170,9 +186,11 @@ async function move(
 
 function checkOptions(graph: Graph, options: RunOptions, sampler: string, given: Int32Array): void {
   const whole = (name: string, value: number | undefined) => {
-    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1)) throw new UserError(`${name} must be a whole number of at least 1, got ${value}`);
+    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1))
+      throw new UserError(`${name} must be a whole number of at least 1, got ${value}`);
   };
-  if (!(samplerNames as readonly string[]).includes(sampler)) throw new UserError(`unknown sampler "${sampler}"; there are ${samplerNames.join(", ")}`);
+  if (!(samplerNames as readonly string[]).includes(sampler))
+    throw new UserError(`unknown sampler "${sampler}"; there are ${samplerNames.join(", ")}`);
   whole("length", options.length);
   whole("steps", options.steps);
   whole("count", options.count);

@@ -21,12 +21,13 @@ export interface Stage {
   readonly law: Law;
   /** The noise at which the score is asked: one number, or one a sequence. */
   readonly asked: number | Float64Array;
-  /** Flat indices of the only positions that may move, ascending; all that can, if left out. */
-  readonly positions?: Int32Array;
+  /** The only positions that may move, ascending, of each sequence; all that can, if left out. */
+  readonly positions?: readonly Int32Array[];
 }
 
 /** The times of K steps: linspace(1, 1e-5, K + 1). */
-export const timeGrid = (steps: number): Float64Array => Float64Array.from({ length: steps + 1 }, (_, k) => (k === steps ? lastTime : 1 - (k / steps) * (1 - lastTime)));
+export const timeGrid = (steps: number): Float64Array =>
+  Float64Array.from({ length: steps + 1 }, (_, k) => (k === steps ? lastTime : 1 - (k / steps) * (1 - lastTime)));
 
 /** The law of one predictor step from time t to time s < t. */
 export type Predictor = (graph: Graph, noise: Noise, t: number, s: number) => Law;

@@ -24,7 +24,12 @@ export interface RowNumbers {
  *
  * @param logits [rows, states], −1e30 at MASK; `clean` [rows] int32, the tokens x0
  */
-export function maskedScoreEntropyTraced(parameterization: Parameterization, logits: Tensor, clean: Tensor, { shift, pull, rest }: RowNumbers): Tensor {
+export function maskedScoreEntropyTraced(
+  parameterization: Parameterization,
+  logits: Tensor,
+  clean: Tensor,
+  { shift, pull, rest }: RowNumbers,
+): Tensor {
   const rows = clean.shape[0]!;
   const column = (x: Tensor): Tensor => reshape(x, [rows, 1]);
   const atClean = pick(logits, clean);
@@ -34,7 +39,12 @@ export function maskedScoreEntropyTraced(parameterization: Parameterization, log
 }
 
 /** {@link RowNumbers} of one row in float64. `offset`: the log-score of a zero logit. */
-export function rowNumbers(parameterization: Parameterization, sigma: number, rate: number, offset: number): { shift: number; pull: number; rest: number } {
+export function rowNumbers(
+  parameterization: Parameterization,
+  sigma: number,
+  rate: number,
+  offset: number,
+): { shift: number; pull: number; rest: number } {
   const r = 1 / Math.expm1(sigma);
   const pull = rate * r;
   if (parameterization === "normalized") return { shift: 0, pull, rest: 0 };

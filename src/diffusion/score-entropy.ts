@@ -31,16 +31,13 @@ export function scoreEntropy(graph: Graph, logScore: ArrayLike<number>, sigma: n
 }
 
 /**
- * The absorbing graph's score entropy at a MASK from two numbers, with h = s·(e^σ − 1), whose exact value is a probability:
- *   Σ s − log s_{x0}/E + K(1/E) = (Σh − log h_{x0} − 1) / E.
+ * What the absorbing graph's score entropy at a MASK is a multiple of, from two numbers. With h = s·(e^σ − 1), whose exact value is a probability,
+ *   SE = Σ s − log s_{x0}/E + K(1/E) = (Σh − log h_{x0} − 1) / E,
+ * and this is the bracket: at a normalised score, the cross-entropy −log h_{x0}.
  *
- * @param sum Σ_{y≠MASK} s_y, `logAtClean` log s_{x0}
+ * @param sum Σ_{y≠MASK} s_y
+ * @param logAtClean log s_{x0}
  */
-export function maskedScoreEntropy(sum: number, logAtClean: number, sigma: number): number {
-  return maskedExcess(sum, logAtClean, sigma) / Math.expm1(sigma);
-}
-
-/** Σh − log h_{x0} − 1: the same without the factor 1/(e^σ − 1). At a normalised score it is the cross-entropy −log h_{x0}. */
 export function maskedExcess(sum: number, logAtClean: number, sigma: number): number {
   const e = Math.expm1(sigma);
   return sum * e - (logAtClean + Math.log(e)) - 1;

@@ -42,21 +42,14 @@ export function denseScore(score: DenseScore, graph: Graph): ScoreModel {
       const all = await score(tokens.slice(), sigma.slice());
       if (all.length !== tokens.length * states)
         throw new Error(`the score returned ${all.length} numbers, not ${sigma.length} rows × ${length} positions × ${states} states`);
-      const place = (position: number) => `row ${Math.floor(position / length)}, position ${position % length}`;
-      for (const position of positions)
-        for (let y = 0; y < states; y++) {
-          const value = all[position * states + y]!;
-          if (y !== tokens[position] && !(value < Infinity)) throw new Error(`the score is ${value} at ${place(position)}, state ${y}; a log-score is finite or −Infinity`);
-        }
-      const own = Int32Array.from(positions, (position) => tokens[position]!);
+      const own = positions.map((position) => tokens[position]!);
+      positions.forEach((position, j) =>
+        checkRow(all, position * states, states, own[j]!, () => `row ${Math.floor(position / length)}, position ${position % length}`),
+      );
       return {
-        sums: async () =>
-          Float64Array.from(positions, (position, j) => {
-            let sum = 0;
-            for (let y = 0; y < states; y++) if (y !== own[j]) sum += Math.exp(all[position * states + y]!);
-            return sum;
-          }),
-        at: async (targets) => Float64Array.from(positions, (position, j) => (targets[j] === own[j] ? 0 : all[position * states + targets[j]!]!)),
+        sums: async () => Float64Array.from(positions, (position, j) => sumOfOthers(all, position * states, states, own[j]!)),
+        at: async (targets) =>
+          Float64Array.from(positions, (position, j) => (targets[j] === own[j] ? 0 : all[position * states + targets[j]!]!)),
         rows: async (which) => {
           const out = new Float64Array(which.length * states);
           which.forEach((j, k) => out.set(all.subarray(positions[j]! * states, (positions[j]! + 1) * states), k * states));
@@ -65,4 +58,19 @@ export function denseScore(score: DenseScore, graph: Graph): ScoreModel {
       };
     },
   };
+}
+
+/** Σ_{y≠x} e^{l_y} over one row of log-scores. */
+function sumOfOthers(all: Float32Array | Float64Array, start: number, states: number, x: number): number {
+  let sum = 0;
+  for (let y = 0; y < states; y++) if (y !== x) sum += Math.exp(all[start + y]!);
+  return sum;
+}
+
+function checkRow(all: Float32Array | Float64Array, start: number, states: number, x: number, place: () => string): void {
+  for (let y = 0; y < states; y++) {
+    const value = all[start + y]!;
+    if (!(value < Infinity) && y !== x)
+      throw new Error(`the score at ${place()}, state ${y} is ${value}; a log-score is finite, or −Infinity`);
+  }
 }

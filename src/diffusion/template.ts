@@ -19,7 +19,7 @@ export function parseTemplate(template: string): Segment[] {
     if (text !== "") segments.push({ kind: "text", text, at: textAt });
     text = "";
   };
-  for (let i = 0; i < template.length; ) {
+  for (let i = 0; i < template.length;) {
     if (text === "") textAt = i + 1;
     if (template.startsWith("\\[[", i)) {
       text += "[[";
@@ -45,7 +45,10 @@ function holeSize(inside: string, at: number): number | "rest" | { min: number; 
   const shown = `the hole [[${inside}]] at character ${at} of the template`;
   const match = /^(\d+)(?:\s*-\s*(\d+))?$/.exec(content);
   if (!match) throw new UserError(`${shown} is no count of tokens; write [[24]], or [[ ]] for what is left, or \\[[ for literal brackets`);
-  const sizes = match.slice(1, 3).filter((digits) => digits !== undefined).map(Number);
+  const sizes = match
+    .slice(1, 3)
+    .filter((digits) => digits !== undefined)
+    .map(Number);
   if (!sizes.every((size) => Number.isSafeInteger(size))) throw new UserError(`${shown} is too large`);
   if (sizes[0]! < 1) throw new UserError(`${shown} must have at least 1 token`);
   if (sizes.length === 1) return sizes[0]!;
@@ -75,9 +78,13 @@ export function layoutTemplate(
   const pieces = segments.map((segment) => {
     if (segment.kind === "text") return { text: segment.text, tokens: encode(segment.text), size: 0, at: segment.at };
     if (typeof segment.tokens === "object")
-      throw new UserError(`the hole [[${segment.tokens.min}-${segment.tokens.max}]] at character ${segment.at} of the template: a range of lengths is not supported yet; give one number`);
+      throw new UserError(
+        `the hole [[${segment.tokens.min}-${segment.tokens.max}]] at character ${segment.at} of the template: a range of lengths is not supported yet; give one number`,
+      );
     if (segment.tokens !== "rest" && segment.tokens > limit)
-      throw new UserError(`the hole [[${segment.tokens}]] at character ${segment.at} of the template is longer than the ${limit} tokens there is room for`);
+      throw new UserError(
+        `the hole [[${segment.tokens}]] at character ${segment.at} of the template is longer than the ${limit} tokens there is room for`,
+      );
     return { text: undefined, tokens: undefined, size: segment.tokens, at: segment.at };
   });
   const sizeOf = (piece: (typeof pieces)[number]) => (piece.tokens ? piece.tokens.length : piece.size === "rest" ? 0 : piece.size);
@@ -85,7 +92,8 @@ export function layoutTemplate(
   const sharers = pieces.filter((piece) => piece.size === "rest").length;
   const total = sharers > 0 ? length : fixed;
   if (total === 0) throw new UserError("the template is empty; write text with holes such as [[24]]");
-  if (fixed + sharers > total) throw new UserError(`the template needs at least ${fixed + sharers} tokens, the length is ${total}; give a larger one, or less text`);
+  if (fixed + sharers > total)
+    throw new UserError(`the template needs at least ${fixed + sharers} tokens, the length is ${total}; give a larger one, or less text`);
   if (total > limit) throw new UserError(`the template comes to ${total} tokens; at most ${limit} are possible`);
 
   const given = new Int32Array(total).fill(-1);
@@ -108,7 +116,8 @@ export function layoutTemplate(
 
 /** What is given when every sequence begins with a prompt: its tokens, then holes up to `length`. */
 export function prefix(prompt: ArrayLike<number>, length: number): Int32Array {
-  if (!(prompt.length < length)) throw new UserError(`the prompt has ${prompt.length} tokens, which leaves nothing to write at length ${length}`);
+  if (!(prompt.length < length))
+    throw new UserError(`the prompt has ${prompt.length} tokens, which leaves nothing to write at length ${length}`);
   const given = new Int32Array(length).fill(-1);
   given.set(prompt);
   return given;

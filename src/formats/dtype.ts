@@ -120,7 +120,8 @@ const overflows = (value: number, limit: number): boolean => Math.abs(value) >= 
 
 /** Elements `from` (included) to `to` (not included) as bytes of a type; data that already is of the type is not copied. */
 export function encode(dtype: WritableDtype, data: TensorData, from: number, to: number, what: string): Uint8Array {
-  if (isStoredAs(dtype, data)) return new Uint8Array(data.buffer, data.byteOffset + from * elementBytes[dtype], (to - from) * elementBytes[dtype]);
+  if (isStoredAs(dtype, data))
+    return new Uint8Array(data.buffer, data.byteOffset + from * elementBytes[dtype], (to - from) * elementBytes[dtype]);
   const bytes = new Uint8Array((to - from) * elementBytes[dtype]);
   const target = raw(dtype, bytes) as { [index: number]: number | bigint };
   const convert = converters[dtype];

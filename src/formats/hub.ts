@@ -109,7 +109,8 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 function stateDict(value: unknown, path: string): Map<string, PyTorchTensor> {
   const state = value as Map<PickleValue, PickleValue>;
   for (const [name, tensor] of state) {
-    if (typeof name !== "string" || !(tensor instanceof PyTorchTensor)) throw new UserError(`${path}: the entry ${String(name)} of its weights is no tensor`);
+    if (typeof name !== "string" || !(tensor instanceof PyTorchTensor))
+      throw new UserError(`${path}: the entry ${String(name)} of its weights is no tensor`);
   }
   return withoutPrefix(state as Map<string, PyTorchTensor>);
 }
@@ -135,7 +136,8 @@ async function readAverage(value: PickleValue, model: ReadonlyMap<string, PyTorc
   for (const [i, name] of names.entries()) {
     const tensor: unknown = shadow[i];
     const shape = model.get(name)!.shape;
-    if (!(tensor instanceof PyTorchTensor) || tensor.shape.join() !== shape.join()) throw bad(`has no tensor of shape [${shape.join(", ")}] for ${name}`);
+    if (!(tensor instanceof PyTorchTensor) || tensor.shape.join() !== shape.join())
+      throw bad(`has no tensor of shape [${shape.join(", ")}] for ${name}`);
     named.set(name, tensor);
   }
   return { decay, updates, tensors: await loadAll(named) };

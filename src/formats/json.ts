@@ -18,7 +18,8 @@ export function parseJsonObject(text: string, name: string): Record<string, unkn
   return value;
 }
 
-export const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** The first key that an object of a *valid* JSON text has twice, or `undefined`. */
 export function repeatedKey(json: string): string | undefined {

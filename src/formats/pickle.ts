@@ -31,7 +31,8 @@ interface Buildable {
   build(state: PickleValue): void;
 }
 
-const isBuildable = (value: PickleValue): value is Buildable => value instanceof Object && "build" in value && typeof value.build === "function";
+const isBuildable = (value: PickleValue): value is Buildable =>
+  value instanceof Object && "build" in value && typeof value.build === "function";
 const isGlobal = (value: PickleValue): value is PickleGlobal => value instanceof Object && "global" in value && "call" in value;
 
 /** Reads one pickle. Whatever is wrong with it is a UserError. */
@@ -138,9 +139,14 @@ export function unpickle(bytes: Uint8Array, context: PickleContext): PickleValue
   };
 
   const operations: Record<number, () => unknown> = {
-    0x80: () => { if (uint8() > 5) throw bad("its protocol is newer than 5"); }, // PROTO
+    0x80: () => {
+      if (uint8() > 5) throw bad("its protocol is newer than 5");
+    }, // PROTO
     0x95: () => take(8), // FRAME: only a hint for buffering
-    0x28: () => { marks.push(stack); stack = []; }, // MARK
+    0x28: () => {
+      marks.push(stack);
+      stack = [];
+    }, // MARK
     0x30: pop, // POP
     0x4e: () => push(null), // NONE
     0x88: () => push(true), // NEWTRUE

@@ -39,7 +39,8 @@ export async function parsePyTorch(source: Source): Promise<PickleValue> {
   const entries = await openZip(source);
   const pickles = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
   const main = pickles[0];
-  if (main === undefined || pickles.length > 1) throw new UserError(`${source.name} was not written by torch.save: it has no single data.pkl`);
+  if (main === undefined || pickles.length > 1)
+    throw new UserError(`${source.name} was not written by torch.save: it has no single data.pkl`);
   const root = main.slice(0, -"data.pkl".length);
   await refuseBigEndian(source, entries.get(`${root}byteorder`));
   const pickle = entries.get(main)!;
@@ -56,7 +57,8 @@ type Fail = (what: string) => UserError;
 
 async function refuseOldFormat(source: Source): Promise<void> {
   const start = await source.read(0, Math.min(2, source.size));
-  if (start[0] === 0x80) throw new UserError(`${source.name} is in PyTorch's format from before version 1.6; load it there and torch.save it again`);
+  if (start[0] === 0x80)
+    throw new UserError(`${source.name} is in PyTorch's format from before version 1.6; load it there and torch.save it again`);
 }
 
 async function refuseBigEndian(source: Source, entry: ZipEntry | undefined): Promise<void> {
@@ -135,7 +137,8 @@ function globalsOf(source: Source, fail: Fail): Map<string, PickleGlobal> {
   const add = (global: string, call: PickleGlobal["call"]): Map<string, PickleGlobal> => globals.set(global, { global, call });
 
   add("collections.OrderedDict", ([pairs = []]) => {
-    if (!Array.isArray(pairs) || !pairs.every((pair) => Array.isArray(pair) && pair.length === 2)) throw fail("an OrderedDict is not made of pairs");
+    if (!Array.isArray(pairs) || !pairs.every((pair) => Array.isArray(pair) && pair.length === 2))
+      throw fail("an OrderedDict is not made of pairs");
     return new Map(pairs as [PickleValue, PickleValue][]);
   });
   add("torch.Size", ([sizes]) => {
@@ -164,7 +167,8 @@ function globalsOf(source: Source, fail: Fail): Map<string, PickleGlobal> {
   });
   for (const module of ["numpy.core", "numpy._core"]) {
     add(`${module}.multiarray.scalar`, ([type, bytes]) => {
-      if (!(type instanceof Object) || !("dtype" in type) || !(bytes instanceof Uint8Array)) throw fail("a NumPy scalar is not of a simple type");
+      if (!(type instanceof Object) || !("dtype" in type) || !(bytes instanceof Uint8Array))
+        throw fail("a NumPy scalar is not of a simple type");
       const dtype = type.dtype as Dtype;
       if (bytes.length !== elementBytes[dtype]) throw fail(`a NumPy scalar of type ${dtype} has ${bytes.length} bytes`);
       return toFloat64(dtype, bytes, `a NumPy scalar of ${source.name}`)[0]!;
@@ -191,7 +195,8 @@ function rebuildTensor(args: readonly PickleValue[], source: Source, fail: Fail)
   if (!Number.isSafeInteger(count)) throw fail(`a tensor has the shape [${shape.join(", ")}]`);
   const span = count === 0 ? 0 : shape.reduce((last, size, i) => last + (size - 1) * strides[i]!, 0) + 1;
   if (offset + span > storage.length) throw fail(`a tensor needs ${offset + span} elements of a storage of ${storage.length}`);
-  if (count > Math.max(storage.length, largestExpansion)) throw fail(`a tensor of shape [${shape.join(", ")}] repeats a storage of ${storage.length}`);
+  if (count > Math.max(storage.length, largestExpansion))
+    throw fail(`a tensor of shape [${shape.join(", ")}] repeats a storage of ${storage.length}`);
   return new PyTorchTensor(storage.dtype, shape, async () => {
     const size = elementBytes[storage.dtype];
     const bytes = await storage.entry.read(offset * size, span * size);

@@ -23,7 +23,11 @@ const pieceLength = 1 << 18;
  * Writes a file whole or not at all. A value that the type cannot hold (a finite number that would become infinite, a fraction as an integer) and a
  * failure of the disk are UserErrors; a shape that does not fit its data, or a name given twice, is an Error.
  */
-export async function writeSafetensors(path: string, tensors: readonly TensorToWrite[], metadata: Record<string, string> = {}): Promise<void> {
+export async function writeSafetensors(
+  path: string,
+  tensors: readonly TensorToWrite[],
+  metadata: Record<string, string> = {},
+): Promise<void> {
   const sorted = [...tensors].sort((a, b) => order.indexOf(b.dtype) - order.indexOf(a.dtype) || compareCodePoints(a.name, b.name));
   await writeFileAtomic(path, pieces(sorted, headerOf(sorted, metadata), path));
 }

@@ -103,7 +103,8 @@ async function readHeader(source: Source): Promise<SafetensorsHeader> {
 
 /** The header's length, from the first 8 bytes (little-endian). */
 function headerLength(start: Uint8Array, size: number, file: string): number {
-  if (start.length < 8) throw new UserError(`${file} is not a safetensors file, or cut off: it has ${size} bytes, and the header alone needs more`);
+  if (start.length < 8)
+    throw new UserError(`${file} is not a safetensors file, or cut off: it has ${size} bytes, and the header alone needs more`);
   const length = Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
   if (length > longestHeader) throw new UserError(`${file} is not a safetensors file: it claims a header of ${length} bytes`);
   if (8 + length > size) throw new UserError(`${file} is cut off: its header ends at byte ${8 + length}, the file at byte ${size}`);
@@ -118,7 +119,8 @@ function parseHeader(bytes: Uint8Array, size: number, file: string): Safetensors
   const { __metadata__: metadata = {}, ...tensors } = parseJsonObject(text, `the header of ${file}`);
   const twice = repeatedKey(text);
   if (twice !== undefined) throw bad(`its header gives "${twice}" twice`);
-  if (!isObject(metadata) || !Object.values(metadata).every((value) => typeof value === "string")) throw bad("its metadata are not strings");
+  if (!isObject(metadata) || !Object.values(metadata).every((value) => typeof value === "string"))
+    throw bad("its metadata are not strings");
   const start = 8 + bytes.length;
   const entries = Object.entries(tensors)
     .map(([name, value]): [string, TensorEntry] => [name, parseEntry(value, start, (what) => bad(`tensor "${name}" ${what}`))])

@@ -21,7 +21,9 @@ export function bytesSource(bytes: Uint8Array, name: string): Source {
     size: bytes.length,
     read: async (offset, length) => {
       if (offset + length > bytes.length) {
-        throw new UserError(`${name} ends at byte ${bytes.length}, but bytes ${offset} to ${offset + length} are needed: the file is incomplete`);
+        throw new UserError(
+          `${name} ends at byte ${bytes.length}, but bytes ${offset} to ${offset + length} are needed: the file is incomplete`,
+        );
       }
       return bytes.slice(offset, offset + length);
     },

@@ -94,7 +94,7 @@ export function initializeDDiT(config: DDiTConfig, random: Random): Float32Array
 export interface TrunkInputs {
   /** int32 [batch, length] */
   readonly tokens: Tensor;
-  /** float32 [batch] */
+  /** float32 [batch]; or longer, and the first `batch` count (see networkScore: why it pads). */
   readonly sigma: Tensor;
   /** float32 [batch, 1, 1, length], added to the attention scores: 0, or very negative at padding. */
   readonly mask?: Tensor;
@@ -116,7 +116,11 @@ export function dditConditioning(p: Parameters, sigma: Tensor): Tensor {
 }
 
 /** Tokens → what the head reads, [batch·length, hidden]; `stages` are the residual stream before and after every block. */
-export function dditTrunk(p: Parameters, config: DDiTConfig, inputs: TrunkInputs): { output: Tensor; conditioning: Tensor; stages: Tensor[] } {
+export function dditTrunk(
+  p: Parameters,
+  config: DDiTConfig,
+  inputs: TrunkInputs,
+): { output: Tensor; conditioning: Tensor; stages: Tensor[] } {
   const { hidden, layers, heads } = config;
   const [batch, length] = inputs.tokens.shape as [number, number];
   const conditioning = dditConditioning(p, inputs.sigma);
@@ -126,8 +130,11 @@ export function dditTrunk(p: Parameters, config: DDiTConfig, inputs: TrunkInputs
   const keeps = inputs.keep ? split(inputs.keep, 0, new Array<number>(2 * layers).fill(rows * hidden)) : [];
   const drop = (x: Tensor, i: number): Tensor => (keeps[i] ? dropout(x, keeps[i], config.dropout) : x);
   /** n vectors [batch, 1, hidden] of an adaLN layer. */
-  const modulation = (name: string, n: number): Tensor[] =>
-    split(linear(conditioning, p[`${name}.weight`]!, p[`${name}.bias`]), 1, new Array<number>(n).fill(hidden)).map((v) => reshape(v, [batch, 1, hidden]));
+  const modulation = (name: string, n: number): Tensor[] => {
+    const padded = linear(conditioning, p[`${name}.weight`]!, p[`${name}.bias`]);
+    const vectors = padded.shape[0] === batch ? padded : split(padded, 0, [batch, padded.shape[0]! - batch])[0]!;
+    return split(vectors, 1, new Array<number>(n).fill(hidden)).map((v) => reshape(v, [batch, 1, hidden]));
+  };
   const modulatedNorm = (x: Tensor, weight: Tensor, shift: Tensor, scale: Tensor): Tensor =>
     layerNorm(x, mul(add(scale, 1), reshape(weight, [1, 1, hidden])), shift);
   const byHead = (x: Tensor): Tensor => transpose(reshape(x, [batch, length, heads, hidden / heads]), [0, 2, 1, 3]);
@@ -136,9 +143,20 @@ export function dditTrunk(p: Parameters, config: DDiTConfig, inputs: TrunkInputs
   const stages = [x];
   for (let i = 0; i < layers; i++) {
     const block = `blocks.${i}`;
-    const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation(`${block}.adaLN_modulation`, 6) as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+    const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation(`${block}.adaLN_modulation`, 6) as [
+      Tensor,
+      Tensor,
+      Tensor,
+      Tensor,
+      Tensor,
+      Tensor,
+    ];
     const normed = modulatedNorm(x, p[`${block}.norm1.weight`]!, shift1, scale1);
-    const [q, k, v] = split(linear(reshape(normed, flat), p[`${block}.attn_qkv.weight`]!), 1, [hidden, hidden, hidden]) as [Tensor, Tensor, Tensor];
+    const [q, k, v] = split(linear(reshape(normed, flat), p[`${block}.attn_qkv.weight`]!), 1, [hidden, hidden, hidden]) as [
+      Tensor,
+      Tensor,
+      Tensor,
+    ];
     const turn = (y: Tensor): Tensor => byHead(rotary(reshape(y, cube), heads));
     const mixed = transpose(attention(turn(q), turn(k), byHead(v), inputs.mask), [0, 2, 1, 3]);
     const attended = linear(reshape(mixed, flat), p[`${block}.attn_out.weight`]!);

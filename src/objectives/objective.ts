@@ -37,7 +37,12 @@ export const PARAMETER = "parameter:";
 export const GRADIENT = "gradient:";
 
 /** The program that training compiles: the summed loss as `sum` and, if asked, its gradient for every parameter as `gradient:NAME`. */
-export function lossProgram(objective: Objective, shape: BatchShape, capacity: number, options: { training: boolean; gradients: boolean }): Program {
+export function lossProgram(
+  objective: Objective,
+  shape: BatchShape,
+  capacity: number,
+  options: { training: boolean; gradients: boolean },
+): Program {
   const { views } = objective.layout;
   const parameterInputs = Object.fromEntries(views.map(({ name, shape }) => [PARAMETER + name, { dtype: "float32", shape } as const]));
   return trace({ ...parameterInputs, ...objective.lossInputs(shape, capacity, options.training) }, (inputs: Record<string, Tensor>) => {

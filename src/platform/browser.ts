@@ -52,7 +52,8 @@ export async function readFile(path: string): Promise<Uint8Array> {
 export async function readText(path: string): Promise<string> {
   const bytes = await readFile(path);
   const text = decodeUtf8(bytes);
-  if (text === undefined) throw new UserError(`${path} is not UTF-8: invalid byte at offset ${invalidUtf8At(bytes)}; convert the file to UTF-8`);
+  if (text === undefined)
+    throw new UserError(`${path} is not UTF-8: invalid byte at offset ${invalidUtf8At(bytes)}; convert the file to UTF-8`);
   return text;
 }
 
@@ -69,7 +70,9 @@ export async function readRange(path: string, offset: number, length: number): P
 
 function exactly(path: string, bytes: Uint8Array, from: number, length: number, offset: number): Uint8Array {
   if (bytes.length < from + length) {
-    throw new UserError(`${path} ends before byte ${offset + length}, but bytes ${offset} to ${offset + length} are needed: the file is incomplete`);
+    throw new UserError(
+      `${path} ends before byte ${offset + length}, but bytes ${offset} to ${offset + length} are needed: the file is incomplete`,
+    );
   }
   return bytes.subarray(from, from + length);
 }
@@ -85,7 +88,10 @@ export async function fileSize(path: string): Promise<number> {
 }
 
 export async function exists(path: string): Promise<boolean> {
-  return request(path, { method: "HEAD" }).then(() => true, () => false);
+  return request(path, { method: "HEAD" }).then(
+    () => true,
+    () => false,
+  );
 }
 
 export const isFolder = (path: string): Promise<boolean> => exists(joinPath(path, "config.json"));

@@ -103,7 +103,10 @@ async function livingOwner(path: string, content: string): Promise<number | unde
   if (owner === 0 || owner > 0x7fffffff) return undefined;
   if (owner === process.pid) {
     // Ours, or that of an earlier process of the same number (a restarted container): then the lock is older than this process.
-    const locked = await stat(path).then((file) => file.mtimeMs, () => 0);
+    const locked = await stat(path).then(
+      (file) => file.mtimeMs,
+      () => 0,
+    );
     return locked < Date.now() - process.uptime() * 1000 - 1000 ? undefined : owner;
   }
   try {

@@ -32,9 +32,11 @@ export async function readFile(path: string): Promise<Uint8Array> {
 
 export async function readText(path: string): Promise<string> {
   const bytes = await readFile(path);
-  if (bytes.length > constants.MAX_STRING_LENGTH) throw new UserError(`${path} holds ${bytes.length} bytes, too many for one text; split the file`);
+  if (bytes.length > constants.MAX_STRING_LENGTH)
+    throw new UserError(`${path} holds ${bytes.length} bytes, too many for one text; split the file`);
   const text = decodeUtf8(bytes);
-  if (text === undefined) throw new UserError(`${path} is not UTF-8: invalid byte at offset ${invalidUtf8At(bytes)}; convert the file to UTF-8`);
+  if (text === undefined)
+    throw new UserError(`${path} is not UTF-8: invalid byte at offset ${invalidUtf8At(bytes)}; convert the file to UTF-8`);
   return text;
 }
 
@@ -47,7 +49,7 @@ export async function readRange(path: string, offset: number, length: number): P
         throw new UserError(`${path} ends at byte ${size}, but bytes ${offset} to ${offset + length} are needed: the file is incomplete`);
       }
       const bytes = new Uint8Array(length);
-      for (let done = 0; done < length; ) {
+      for (let done = 0; done < length;) {
         const { bytesRead } = await file.read(bytes, done, Math.min(length - done, 2 ** 30), offset + done);
         if (bytesRead === 0) throw new UserError(`${path} became shorter while it was read`);
         done += bytesRead;
@@ -70,11 +72,17 @@ export async function fileSize(path: string): Promise<number> {
 }
 
 export async function exists(path: string): Promise<boolean> {
-  return fs.stat(path).then(() => true, () => false);
+  return fs.stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 export async function isFolder(path: string): Promise<boolean> {
-  return fs.stat(path).then((info) => info.isDirectory(), () => false);
+  return fs.stat(path).then(
+    (info) => info.isDirectory(),
+    () => false,
+  );
 }
 
 export async function list(folder: string): Promise<string[]> {

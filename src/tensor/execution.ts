@@ -63,7 +63,10 @@ function noticeFallback(): void {
 }
 
 /** Compiles a program for a device. Create once and keep: the runtime's memory grows with every create and release. */
-export async function compile(program: Program, { device: wanted = "cpu", threads = 1, spinning = true, profile }: CompileOptions = {}): Promise<Executable> {
+export async function compile(
+  program: Program,
+  { device: wanted = "cpu", threads = 1, spinning = true, profile }: CompileOptions = {},
+): Promise<Executable> {
   const { runtime, device } = await runtimeOf(wanted);
   const { program: lowered, finishers } = splitScatteredOutputs(program);
   const model = toOnnx(lowered);
@@ -87,13 +90,15 @@ export async function compile(program: Program, { device: wanted = "cpu", thread
       for (const [name, { dtype, shape }] of Object.entries(program.inputs)) {
         const data = feeds[name];
         if (!data) throw new Error(`run: no value for the input ${name}`);
-        if (data.length !== sizeOf(shape)) throw new Error(`run: input ${name} has ${data.length} values, the program expects ${shape.join("×")}`);
+        if (data.length !== sizeOf(shape))
+          throw new Error(`run: input ${name} has ${data.length} values, the program expects ${shape.join("×")}`);
         if (needed.has(name)) inputs[name] = wrap(dtype, data, shape);
       }
       const fetches: Record<string, RuntimeTensor | null> = {};
       for (const [name, { dtype, shape }] of Object.entries(lowered.outputs)) {
         const buffer = finishers.get(name)?.direct === false ? undefined : into[name];
-        if (buffer && buffer.length !== sizeOf(shape)) throw new Error(`run: output ${name} has ${sizeOf(shape)} values, its buffer ${buffer.length}`);
+        if (buffer && buffer.length !== sizeOf(shape))
+          throw new Error(`run: output ${name} has ${sizeOf(shape)} values, its buffer ${buffer.length}`);
         fetches[name] = buffer ? wrap(dtype, buffer, shape) : null;
       }
       const results = await session.run(inputs, fetches);

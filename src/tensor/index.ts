@@ -5,7 +5,20 @@ export * from "./operations/neural.ts";
 export * from "./operations/reduce.ts";
 export * from "./operations/select.ts";
 export * from "./operations/shape.ts";
-export { constant, ones, scalar, trace, TraceError, zeros, type Data, type DType, type Program, type Shape, type Spec, type Tensor } from "./program.ts";
+export {
+  constant,
+  ones,
+  scalar,
+  trace,
+  TraceError,
+  zeros,
+  type Data,
+  type DType,
+  type Program,
+  type Shape,
+  type Spec,
+  type Tensor,
+} from "./program.ts";
 export { gradient } from "./gradient.ts";
 export { simplify } from "./simplify.ts";
 export { toOnnx } from "./onnx/builder.ts";

@@ -70,9 +70,17 @@ export class TraceError extends Error {
 }
 
 /** Traces `body` at fixed shapes: `trace({ x: { dtype: "float32", shape: [2, 3] } }, ({ x }) => ({ y: exp(x) }))`. */
-export function trace<I extends Record<string, Spec>>(signature: I, body: (inputs: { [K in keyof I]: Tensor }) => Record<string, Tensor>): Program {
-  const inputs = Object.fromEntries(Object.entries(signature).map(([name, spec]) => [name, input(name, spec)])) as { [K in keyof I]: Tensor };
-  return { inputs, outputs: body(inputs) };
+export function trace<I extends Record<string, Spec>>(
+  signature: I,
+  body: (inputs: { [K in keyof I]: Tensor }) => Record<string, Tensor>,
+): Program {
+  const inputs = Object.fromEntries(Object.entries(signature).map(([name, spec]) => [name, input(name, spec)])) as {
+    [K in keyof I]: Tensor;
+  };
+  const outputs = body(inputs);
+  const both = Object.keys(outputs).find((name) => name in inputs);
+  if (both !== undefined) throw new TraceError(`trace: an input and an output are both named ${both}`);
+  return { inputs, outputs };
 }
 
 function input(name: string, { dtype, shape }: Spec): Tensor {

@@ -37,7 +37,10 @@ export function simplify(program: Program): Program {
     known.set(key, node);
     return node;
   }
-  return { inputs: program.inputs, outputs: Object.fromEntries(Object.entries(program.outputs).map(([name, tensor]) => [name, find(tensor)])) };
+  return {
+    inputs: program.inputs,
+    outputs: Object.fromEntries(Object.entries(program.outputs).map(([name, tensor]) => [name, find(tensor)])),
+  };
 }
 
 const numberOf = (node: Node, numbers: Map<Node, number>): number => {
@@ -49,7 +52,8 @@ const numberOf = (node: Node, numbers: Map<Node, number>): number => {
 function keyOf(node: Node, numbers: Map<Node, number>): string | undefined {
   const shape = JSON.stringify(node.outputs);
   if (node.op === "Input") return `Input ${node.name}`;
-  if (node.op === "Constant") return node.data!.length > 4096 ? `Constant ${shape} ${hash(node.data!)}` : `Constant ${shape} ${node.data!.join()}`;
+  if (node.op === "Constant")
+    return node.data!.length > 4096 ? `Constant ${shape} ${hash(node.data!)}` : `Constant ${shape} ${node.data!.join()}`;
   const inputs = node.inputs.map((input) => `${numberOf(input.node, numbers)}:${input.index}`).join();
   return `${node.domain}.${node.op}(${inputs}) ${JSON.stringify(node.attributes)} ${shape}`;
 }

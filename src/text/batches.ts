@@ -7,6 +7,10 @@ import { UserError } from "../platform/errors.ts";
 import { random } from "../platform/random.ts";
 import type { TokenSource } from "./source.ts";
 
+/** Names of our streams of random numbers; other users of the same seed have others. */
+const WINDOWS = 0x77696e64;
+const LENGTHS = 0x6c656e67;
+
 /** Where a sampler stands; plain JSON, for a checkpoint. */
 export interface SamplerState {
   readonly seed: number;
@@ -78,7 +82,7 @@ export function windowSampler(source: TokenSource, from: number | SamplerState):
 /** Where the windows of an epoch begin, in the order in which they are shown. */
 export function epochStarts(count: number, length: number, seed: number, epoch: number): Float64Array {
   requireWindow(count, length);
-  const generator = random(seed, length, epoch);
+  const generator = random(seed, WINDOWS, length, epoch);
   const offset = generator.integer(length);
   const starts: number[] = [];
   for (let start = offset === 0 ? 0 : offset - length; start < count; start += length) {
@@ -107,7 +111,7 @@ export function windowLength(lengths: readonly WeightedLength[], seed: number, b
       `lengths: weights ${lengths.map(({ weight }) => weight).join(", ")} are no shares; give numbers ≥ 0, one of them above 0`,
     );
   }
-  let left = random(seed, batch).uniform() * total;
+  let left = random(seed, LENGTHS, batch).uniform() * total;
   const drawn = lengths.find(({ weight }) => (left -= weight) < 0) ?? lengths.findLast(({ weight }) => weight > 0)!;
   return drawn.length;
 }

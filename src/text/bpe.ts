@@ -18,7 +18,7 @@ import {
   tokenizerFile,
   type TokenizerFile,
 } from "./format.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { Tokenizer } from "./interface.ts";
 
 /** Words are cached up to this many; then the cache starts anew. 13 MB of English have some 60,000. */
 const CACHED_WORDS = 1 << 17;

@@ -13,8 +13,6 @@ export const wordPattern = (): RegExp =>
 
 /** The 256 characters of the alphabet in the order of their code points, which is the order of their ids. */
 export const alphabet: readonly string[] = [];
-/** alphabet index → byte. */
-export const alphabetBytes = new Uint8Array(256);
 /** byte → alphabet index. */
 export const indexOfByte = new Uint8Array(256);
 const byteOfCharacter = new Map<string, number>();
@@ -28,7 +26,6 @@ const byteOfCharacter = new Map<string, number>();
   pairs.forEach(([codePoint, byte], index) => {
     const character = String.fromCharCode(codePoint);
     (alphabet as string[]).push(character);
-    alphabetBytes[index] = byte;
     indexOfByte[byte] = index;
     byteOfCharacter.set(character, byte);
   });

@@ -14,7 +14,7 @@ import {
   tokenizerFile,
   type TokenizerFile,
 } from "./format.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { Tokenizer } from "./interface.ts";
 
 /** Whether a tokenizer.json is a character tokenizer: a BPE model with no merges, whose tokens are not spelled bytes. */
 export function isCharacterTokenizer(json: unknown): boolean {

@@ -14,6 +14,10 @@ export interface CorpusOptions {
 
 const CHUNK_BYTES = 1 << 20;
 
+/** Files without a character in them. */
+export const emptyCorpus = (files: readonly string[]): UserError =>
+  new UserError(`${files.join(", ")}: the corpus is empty; give at least one file with text`);
+
 /** The text of a file in pieces cut at code points. An empty file gives no piece. Invalid UTF-8 is a UserError with the file and the byte offset. */
 export async function* readTextChunks(path: string, options: CorpusOptions = {}): AsyncGenerator<string> {
   const chunkBytes = Math.max(1, options.chunkBytes ?? CHUNK_BYTES);

@@ -1,5 +1,5 @@
 /** Bytes of tokens to text: whole, or token by token, with MASK and broken UTF-8 shown rather than thrown. */
-import type { DecodeOptions } from "./tokenizer.ts";
+import type { DecodeOptions } from "./interface.ts";
 
 /** `bytesOf[id]` are a token's bytes; the id just above the last token is MASK. */
 export function piecesOf(bytesOf: readonly Uint8Array[], ids: Int32Array | readonly number[], options: DecodeOptions = {}): string[] {

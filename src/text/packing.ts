@@ -8,9 +8,8 @@
 import { baseName, fileSize, writeFileAtomic } from "#platform";
 import { UserError } from "../platform/errors.ts";
 import { UnknownCharacterError } from "./character.ts";
-import { alignPieces, readDocuments, type CorpusOptions, type DocumentPiece } from "./corpus.ts";
+import { alignPieces, emptyCorpus, readDocuments, type CorpusOptions, type DocumentPiece } from "./corpus.ts";
 import { fingerprint, type Tokenizer } from "./tokenizer.ts";
-import { emptyCorpus } from "./train-tokenizer.ts";
 
 /** What a packed file says of itself. */
 export interface PackedHeader {
@@ -41,7 +40,7 @@ export interface PackOptions extends CorpusOptions {
   separator?: string;
   /** The file to write. */
   out: string;
-  /** Called now and then with the bytes of text that were encoded, of all there are. */
+  /** Called now and then with the bytes of text encoded so far (separators not counted) and those of all files. */
   onProgress?: (done: number, total: number) => void;
 }
 
@@ -63,8 +62,8 @@ export async function packFiles(options: PackOptions): Promise<PackedHeader> {
   let header: PackedHeader | undefined;
   const identity = await fingerprint(tokenizer);
   async function* content(): AsyncGenerator<Uint8Array> {
-    let [count, documents, characters, doneFiles] = [0, 0, 0, 0];
-    for (const [index, file] of files.entries()) {
+    let [count, documents, characters, done] = [0, 0, 0, 0];
+    for (const file of files) {
       let open = false;
       let place = 0; // UTF-16 units of this file's text before the piece, for errors
       for await (const piece of alignPieces(readDocuments(file, separator, options), tokenizer.lastCut, file)) {
@@ -76,13 +75,13 @@ export async function packFiles(options: PackOptions): Promise<PackedHeader> {
         if (!open) documents++;
         open = !piece.last;
         count += packed.length;
-        characters += codePoints(piece.text);
+        const measured = measure(piece.text);
+        characters += measured.codePoints;
+        done += measured.bytes;
         place += piece.text.length + (piece.last ? (separator?.length ?? 0) : 0);
         yield new Uint8Array(packed.buffer);
-        options.onProgress?.(Math.min(total, doneFiles + place), total);
+        options.onProgress?.(done, total);
       }
-      doneFiles += sources[index]!.bytes;
-      options.onProgress?.(doneFiles, total);
     }
     if (count === 0) throw emptyCorpus(files);
     header = {
@@ -119,8 +118,15 @@ function footer(header: PackedHeader): Uint8Array {
   return bytes;
 }
 
-function codePoints(text: string): number {
-  let count = text.length;
-  for (let i = 0; i < text.length; i++) if ((text.charCodeAt(i) & 0xfc00) === 0xdc00) count--;
-  return count;
+/** Code points, and bytes in UTF-8, of a well-formed text. */
+function measure(text: string): { codePoints: number; bytes: number } {
+  let [codePoints, bytes] = [text.length, text.length];
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) continue;
+    const surrogate = (unit & 0xf800) === 0xd800; // a pair has four bytes, two a unit
+    bytes += unit < 0x800 || surrogate ? 1 : 2;
+    if ((unit & 0xfc00) === 0xdc00) codePoints--;
+  }
+  return { codePoints, bytes };
 }

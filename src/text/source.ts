@@ -50,8 +50,8 @@ export async function openTokens(path: string, options: { memoryBytes?: number }
   const Packed = header.type === "uint16" ? Uint16Array : Uint32Array;
   const width = Packed.BYTES_PER_ELEMENT;
   const tokensOf = (bytes: Uint8Array): Uint16Array | Uint32Array => {
-    const aligned = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
-    return new Packed(aligned.buffer, aligned.byteOffset, aligned.byteLength / width);
+    const aligned = bytes.byteOffset % width === 0 ? bytes : Uint8Array.from(bytes);
+    return new Packed(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / width);
   };
   if (size <= (options.memoryBytes ?? 2 ** 28)) {
     const bytes = await readFile(path);

@@ -4,8 +4,8 @@ import { bpeFile, bpeTokenizer } from "./bpe.ts";
 import { trainMerges } from "./bpe-training.ts";
 import { indexOfByte, lastWordEnd, wordPattern } from "./byte-alphabet.ts";
 import { characterFile, characterTokenizer } from "./character.ts";
-import { alignPieces, readDocuments, readTextChunks, type CorpusOptions } from "./corpus.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import { alignPieces, emptyCorpus, readDocuments, readTextChunks, type CorpusOptions } from "./corpus.ts";
+import type { Tokenizer } from "./interface.ts";
 
 export interface TrainTokenizerOptions extends CorpusOptions {
   /** Text files, UTF-8. */
@@ -77,7 +77,3 @@ async function characters(options: TrainTokenizerOptions, special: readonly stri
   }
   return characterFile(alphabet, special);
 }
-
-/** Files without a character in them. */
-export const emptyCorpus = (files: readonly string[]): UserError =>
-  new UserError(`${files.join(", ")}: the corpus is empty; give at least one file with text`);

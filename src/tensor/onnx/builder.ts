@@ -1,7 +1,17 @@
 /** Writes a traced program as an ONNX model. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { simplify } from "../simplify.ts";
-import { sizeOf, topologicalOrder, type Attribute, type Data, type DType, type Node, type Program, type Spec, type Tensor } from "../program.ts";
+import {
+  sizeOf,
+  topologicalOrder,
+  type Attribute,
+  type Data,
+  type DType,
+  type Node,
+  type Program,
+  type Spec,
+  type Tensor,
+} from "../program.ts";
 import { lowerFusedMatMul, lowerScatterRows } from "./lower.ts";
 import {
   AttributeProto_AttributeType as AttributeType,
@@ -52,7 +62,9 @@ export function toOnnx(program: Program, { standard = false }: OnnxOptions = {})
         name: "program",
         input: Object.entries(lowered.inputs).map(([name, tensor]) => valueInfo(name, tensor)),
         output: outputs.map(([name, tensor]) => valueInfo(name, tensor)),
-        initializer: nodes.filter((node) => node.op === "Constant").map((node) => tensorProto(nameOf({ node, index: 0 } as Tensor), node.outputs[0]!, node.data!)),
+        initializer: nodes
+          .filter((node) => node.op === "Constant")
+          .map((node) => tensorProto(nameOf({ node, index: 0 } as Tensor), node.outputs[0]!, node.data!)),
         node: [
           ...operations.map((node) =>
             create(NodeProtoSchema, {
@@ -65,7 +77,9 @@ export function toOnnx(program: Program, { standard = false }: OnnxOptions = {})
             }),
           ),
           // Program outputs have names of their own; the runtime drops the copy.
-          ...outputs.map(([name, tensor]) => create(NodeProtoSchema, { opType: "Identity", name: `output_${name}`, input: [nameOf(tensor)], output: [name] })),
+          ...outputs.map(([name, tensor]) =>
+            create(NodeProtoSchema, { opType: "Identity", name: `output_${name}`, input: [nameOf(tensor)], output: [name] }),
+          ),
         ],
       },
     }),

@@ -14,7 +14,10 @@ function rewriteNodes(program: Program, rewrite: (node: Node, inputs: readonly T
     const copy = node.inputs.length === 0 ? node : { ...node, inputs };
     replaced.set(node, (index) => other ?? new Tensor(copy, index));
   }
-  return { inputs: program.inputs, outputs: Object.fromEntries(Object.entries(program.outputs).map(([name, tensor]) => [name, find(tensor)])) };
+  return {
+    inputs: program.inputs,
+    outputs: Object.fromEntries(Object.entries(program.outputs).map(([name, tensor]) => [name, find(tensor)])),
+  };
 }
 
 /** ScatterRows as onehot(indices)ᵀ · rows: exact, and deterministic on any number of threads. */

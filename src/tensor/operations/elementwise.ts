@@ -32,7 +32,12 @@ export function expect(operation: string, dtype: DType, ...tensors: Tensor[]): v
   }
 }
 
-function binary(op: string, left: Operand, right: Operand, rule: (a: Tensor, b: Tensor, y: () => Tensor, d: Tensor) => [Tensor, Tensor]): Tensor {
+function binary(
+  op: string,
+  left: Operand,
+  right: Operand,
+  rule: (a: Tensor, b: Tensor, y: () => Tensor, d: Tensor) => [Tensor, Tensor],
+): Tensor {
   const [a, b] = [lift(left), lift(right)];
   const operation = op.toLowerCase();
   expect(operation, "float32", a, b);

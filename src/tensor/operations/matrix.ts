@@ -12,13 +12,18 @@ export interface ProductOptions {
 const swap = (shape: Shape, yes: boolean | undefined): Shape => (yes ? [...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!] : shape);
 
 /** A(ᵀ)·B(ᵀ) (+ bias) of two matrices: [m, k]·[k, n] (+ [n]) → [m, n]. */
-export function gemm(a: Tensor, b: Tensor, { transposeA = false, transposeB = false, bias }: ProductOptions & { readonly bias?: Tensor } = {}): Tensor {
+export function gemm(
+  a: Tensor,
+  b: Tensor,
+  { transposeA = false, transposeB = false, bias }: ProductOptions & { readonly bias?: Tensor } = {},
+): Tensor {
   expect("gemm", "float32", a, b, ...(bias ? [bias] : []));
   if (a.rank !== 2 || b.rank !== 2) throw new TraceError(`gemm: expects two matrices, got ${show(a.shape)} and ${show(b.shape)}`);
   const [m, k] = swap(a.shape, transposeA) as [number, number];
   const [k2, n] = swap(b.shape, transposeB) as [number, number];
   if (k !== k2) throw new TraceError(`gemm: inner extents differ: ${show([m, k])} and ${show([k2, n])}`);
-  if (bias && (bias.rank !== 1 || bias.shape[0] !== n)) throw new TraceError(`gemm: the bias of ${show([m, n])} cannot be ${show(bias.shape)}`);
+  if (bias && (bias.rank !== 1 || bias.shape[0] !== n))
+    throw new TraceError(`gemm: the bias of ${show([m, n])} cannot be ${show(bias.shape)}`);
   return apply(
     "Gemm",
     bias ? [a, b, bias] : [a, b],
@@ -33,7 +38,8 @@ export function gemm(a: Tensor, b: Tensor, { transposeA = false, transposeB = fa
 }
 
 /** x·Wᵀ + b with PyTorch's layout: x [n, in], W [out, in], b [out] → [n, out]. */
-export const linear = (x: Tensor, weight: Tensor, bias?: Tensor): Tensor => gemm(x, weight, { transposeB: true, ...(bias ? { bias } : {}) });
+export const linear = (x: Tensor, weight: Tensor, bias?: Tensor): Tensor =>
+  gemm(x, weight, { transposeB: true, ...(bias ? { bias } : {}) });
 
 /** scale · A(ᵀ)·B(ᵀ) over the last two axes; the axes before them broadcast. */
 export function matmul(
@@ -52,8 +58,14 @@ export function matmul(
     [a, b],
     { dtype: "float32", shape },
     ([d]) => [
-      unbroadcast(transposeA ? matmul(b, d!, { transposeA: transposeB, transposeB: true, scale }) : matmul(d!, b, { transposeB: !transposeB, scale }), a.shape),
-      unbroadcast(transposeB ? matmul(d!, a, { transposeA: true, transposeB: transposeA, scale }) : matmul(a, d!, { transposeA: !transposeA, scale }), b.shape),
+      unbroadcast(
+        transposeA ? matmul(b, d!, { transposeA: transposeB, transposeB: true, scale }) : matmul(d!, b, { transposeB: !transposeB, scale }),
+        a.shape,
+      ),
+      unbroadcast(
+        transposeB ? matmul(d!, a, { transposeA: true, transposeB: transposeA, scale }) : matmul(a, d!, { transposeA: !transposeA, scale }),
+        b.shape,
+      ),
     ],
     plain ? {} : { transA: { int: Number(transposeA) }, transB: { int: Number(transposeB) }, alpha: { float: scale } },
     plain ? "" : "com.microsoft",

@@ -88,7 +88,8 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, mask?: Tensor): Tenso
  */
 export function rotary(x: Tensor, heads: number, base = 10000): Tensor {
   const [, length, width] = x.shape;
-  if (x.rank !== 3 || width! % (2 * heads) !== 0) throw new TraceError(`rotary: expects [batch, length, ${heads} heads × an even width], got ${show(x.shape)}`);
+  if (x.rank !== 3 || width! % (2 * heads) !== 0)
+    throw new TraceError(`rotary: expects [batch, length, ${heads} heads × an even width], got ${show(x.shape)}`);
   return rotate(x, heads, rotaryAngles(length!, width! / heads, base), 1);
 }
 

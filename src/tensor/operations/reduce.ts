@@ -5,7 +5,8 @@ import { broadcastTo, reshape } from "./shape.ts";
 
 function reducedShape(operation: string, shape: Shape, axes: readonly number[]): Shape {
   for (const axis of axes) {
-    if (!Number.isInteger(axis) || axis < 0 || axis >= shape.length) throw new TraceError(`${operation}: axis ${axis} is outside ${show(shape)}`);
+    if (!Number.isInteger(axis) || axis < 0 || axis >= shape.length)
+      throw new TraceError(`${operation}: axis ${axis} is outside ${show(shape)}`);
   }
   return shape.map((extent, i) => (axes.includes(i) ? 1 : extent));
 }

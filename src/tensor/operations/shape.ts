@@ -18,7 +18,8 @@ export function transpose(x: Tensor, order: readonly number[]): Tensor {
 }
 
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
-  if (!sameShape(broadcast("broadcastTo", x.shape, shape), shape)) throw new TraceError(`broadcastTo: ${show(x.shape)} does not fit ${show(shape)}`);
+  if (!sameShape(broadcast("broadcastTo", x.shape, shape), shape))
+    throw new TraceError(`broadcastTo: ${show(x.shape)} does not fit ${show(shape)}`);
   if (sameShape(x.shape, shape)) return x;
   return apply("Expand", [x, integers(shape)], { dtype: x.dtype, shape }, ([d]) => [unbroadcast(d!, x.shape), undefined]);
 }

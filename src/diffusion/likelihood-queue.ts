@@ -1,0 +1,118 @@
+/**
+ * Batches for the likelihood bound: noisy windows are pushed one by one, collected by length, and asked of the score in calls of bounded size. It knows which
+ * positions matter and how to read the answer, not what the numbers mean.
+ */
+import type { ScoreAt, ScoreModel } from "./score.ts";
+
+/** One noisy window and what to make of the score there. */
+export interface Job {
+  readonly x: Int32Array;
+  readonly x0: Int32Array;
+  /** The noise the score is asked at. */
+  readonly sigma: number;
+  /** Absorb: a masked position's value from Σ s and log s_{x0}. */
+  readonly masked: (sum: number, logClean: number) => number;
+  /** Other graphs: a position's value from its whole row of log-scores. */
+  readonly whole?: (row: ArrayLike<number>, x: number, x0: number) => number;
+  /** Takes the sum of the positions' values. */
+  readonly add: (value: number) => void;
+}
+
+export interface QueueOptions {
+  readonly maxRows: number;
+  readonly total: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly pause?: (() => Promise<void>) | undefined;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+export interface Queue {
+  push(job: Job): Promise<void>;
+  /** Finishes a job whose value is known. */
+  settle(job: Job, value: number): void;
+  /** Asks what is still waiting. */
+  finish(): Promise<void>;
+  /** Calls of the score so far. */
+  calls(): number;
+}
+
+/** As many log-scores as are asked for at once (8 MiB of float32). */
+const rowEntries = 2 ** 21;
+
+export function makeQueue(score: ScoreModel, { maxRows, total, signal, pause, onProgress }: QueueOptions): Queue {
+  const { graph } = score;
+  const waiting = new Map<number, Job[]>();
+  let [calls, done] = [0, 0];
+  const asked = (job: Job): number[] => [...job.x.keys()].filter((i) => graph.limit(job.x[i]!) > 0);
+
+  const settle = (job: Job, value: number) => {
+    job.add(value);
+    done++;
+  };
+
+  async function flush(length: number): Promise<void> {
+    const jobs = waiting.get(length) ?? [];
+    waiting.delete(length);
+    if (jobs.length === 0) return;
+    signal?.throwIfAborted();
+    const tokens = new Int32Array(jobs.length * length);
+    const positions: number[] = [];
+    jobs.forEach((job, row) => {
+      tokens.set(job.x, row * length);
+      positions.push(...asked(job).map((i) => row * length + i));
+    });
+    const flat = Int32Array.from(positions);
+    const answer = await score.evaluate(
+      tokens,
+      Float64Array.from(jobs, (job) => job.sigma),
+      flat,
+    );
+    const values = graph.mask === undefined ? await fromRows(answer, jobs, flat, length) : await fromSums(answer, jobs, flat, length);
+    jobs.forEach((job, row) => settle(job, values[row]!));
+    calls++;
+    onProgress?.(done, total);
+    await pause?.();
+  }
+
+  async function fromSums(answer: ScoreAt, jobs: Job[], positions: Int32Array, length: number): Promise<Float64Array> {
+    const clean = positions.map((p) => jobs[Math.floor(p / length)]!.x0[p % length]!);
+    const sums = await answer.sums();
+    const logs = await answer.at(clean);
+    const values = new Float64Array(jobs.length);
+    positions.forEach((p, k) => {
+      const row = Math.floor(p / length);
+      values[row]! += jobs[row]!.masked(sums[k]!, logs[k]!);
+    });
+    return values;
+  }
+
+  async function fromRows(answer: ScoreAt, jobs: Job[], positions: Int32Array, length: number): Promise<Float64Array> {
+    const values = new Float64Array(jobs.length);
+    const piece = Math.max(1, Math.floor(rowEntries / graph.states));
+    for (let start = 0; start < positions.length; start += piece) {
+      const which = Int32Array.from({ length: Math.min(piece, positions.length - start) }, (_, k) => start + k);
+      const rows = await answer.rows(which);
+      which.forEach((j, k) => {
+        const row = Math.floor(positions[j]! / length);
+        const job = jobs[row]!;
+        const i = positions[j]! % length;
+        values[row]! += job.whole!(rows.subarray(k * graph.states, (k + 1) * graph.states), job.x[i]!, job.x0[i]!);
+      });
+    }
+    return values;
+  }
+
+  return {
+    settle,
+    async push(job) {
+      const length = job.x.length;
+      const jobs = waiting.get(length) ?? [];
+      waiting.set(length, jobs);
+      if (jobs.push(job) >= maxRows) await flush(length);
+    },
+    async finish() {
+      for (const length of waiting.keys()) await flush(length);
+    },
+    calls: () => calls,
+  };
+}

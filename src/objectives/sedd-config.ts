@@ -1,0 +1,83 @@
+/** SEDD's configuration as `config.json` has it: the official code's keys, and beside them `parameterization`, which the official code lacks. */
+import { z } from "zod";
+import { UserError } from "../platform/errors.ts";
+import type { SeddConfig } from "./sedd.ts";
+
+const schema = z.object({
+  /** V. */
+  tokens: z.int().positive(),
+  graph: z.object({ type: z.enum(["absorb", "uniform"]) }),
+  noise: z.object({
+    type: z.enum(["loglinear", "geometric"]),
+    sigma_min: z.number().optional(),
+    sigma_max: z.number().optional(),
+    eps: z.number().optional(),
+  }),
+  model: z.object({
+    hidden_size: z.int().positive(),
+    cond_dim: z.int().positive(),
+    length: z.int().positive(),
+    n_blocks: z.int().positive(),
+    n_heads: z.int().positive(),
+    scale_by_sigma: z.boolean(),
+    dropout: z.number().default(0),
+  }),
+  parameterization: z.enum(["score", "normalized"]).default("score"),
+});
+
+/** A model's configuration and the length it was trained at. */
+export interface ModelConfig {
+  readonly sedd: SeddConfig;
+  readonly length: number;
+}
+
+export function readSeddConfig(json: unknown, where: string): ModelConfig {
+  const result = schema.safeParse(json);
+  if (!result.success) {
+    const issue = result.error.issues[0]!;
+    throw new UserError(`${where}: ${issue.path.join(".")}: ${issue.message}; expected the configuration of a SEDD model`);
+  }
+  const { tokens, graph, noise, model, parameterization } = result.data;
+  if (graph.type !== "absorb") throw new UserError(`${where}: graph.type: "${graph.type}" models do not load yet; "absorb" ones do`);
+  return {
+    length: model.length,
+    sedd: {
+      network: {
+        states: tokens + 1,
+        hidden: model.hidden_size,
+        layers: model.n_blocks,
+        heads: model.n_heads,
+        conditioning: model.cond_dim,
+        dropout: model.dropout,
+      },
+      noise:
+        noise.type === "loglinear"
+          ? { kind: "loglinear", eps: noise.eps ?? 1e-3 }
+          : { kind: "geometric", sigmaMin: noise.sigma_min ?? 1e-5, sigmaMax: noise.sigma_max ?? 20 },
+      parameterization,
+      scaleBySigma: model.scale_by_sigma,
+    },
+  };
+}
+
+export function writeSeddConfig({ sedd: { network, noise, parameterization, scaleBySigma }, length }: ModelConfig): object {
+  return {
+    tokens: network.states - 1,
+    graph: { type: "absorb" },
+    noise:
+      noise.kind === "loglinear"
+        ? { type: "loglinear", eps: noise.eps }
+        : { type: "geometric", sigma_min: noise.sigmaMin, sigma_max: noise.sigmaMax },
+    model: {
+      type: "ddit",
+      hidden_size: network.hidden,
+      cond_dim: network.conditioning,
+      length,
+      n_blocks: network.layers,
+      n_heads: network.heads,
+      scale_by_sigma: scaleBySigma,
+      dropout: network.dropout,
+    },
+    parameterization,
+  };
+}

@@ -1,0 +1,218 @@
+/**
+ * The concrete score of a trained network, as samplers and likelihood bounds ask for it: the trunk runs once an evaluation, the head only on
+ * the rows that are asked about, in buckets of powers of two. Shapes are padded to few compiled ones; padding is hidden from attention and the
+ * head works row by row, so a padded call equals the unpadded one.
+ */
+import { absorb } from "../diffusion/absorb.ts";
+import type { ScoreAt, ScoreModel } from "../diffusion/score.ts";
+import { dditHead, dditParameters, dditTrunk } from "../network/ddit.ts";
+import {
+  compile,
+  Layout,
+  logSumExp,
+  pick,
+  reshape,
+  sub,
+  trace,
+  type CompileOptions,
+  type Executable,
+  type Program,
+  type Spec,
+  type Tensor,
+} from "../tensor/index.ts";
+import { logitOffset, type SeddConfig } from "./sedd.ts";
+
+export interface NetworkScore extends ScoreModel {
+  /** Log-scores of every position and state, [rows·length·states]; 0 at the token itself. */
+  all(tokens: Int32Array, sigma: Float64Array): Promise<Float32Array>;
+  /** Milliseconds spent inside the runtime since the last call of this function. */
+  takeNetworkTime(): number;
+  dispose(): Promise<void>;
+}
+
+/** Rows of the head in one call at most: 1,024 rows of 50,257 states are 206 MB. */
+const MOST_ROWS = 1024;
+const HIDDEN = -1e9;
+/**
+ * The least rows of a matrix product. The native runtime takes another kernel for a single row, whose rounding differs; with four rows or more a
+ * row's result does not depend on how many stand beside it, so that sample i is the same bits for every count.
+ */
+const LEAST_ROWS = 4;
+
+const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
+/** Lengths are padded to multiples of 16, above 128 of 64. */
+const paddedLength = (n: number): number => (n <= 128 ? Math.ceil(n / 16) * 16 : Math.ceil(n / 64) * 64);
+
+type HeadKind = "total" | "pick" | "rows";
+
+/** @param parameters flat, in the layout of dditParameters; read in place at every call */
+export function networkScore(config: SeddConfig, parameters: Float32Array, options: CompileOptions): NetworkScore {
+  const { network, parameterization } = config;
+  const { states, hidden } = network;
+  const graph = absorb(states - 1);
+  const layout = new Layout(dditParameters(network));
+  const named = layout.slices(parameters);
+  const programs = new Map<string, Promise<Executable>>();
+  const isHead = (name: string): boolean => name.startsWith("output_layer.linear.");
+  const specsOf = (wanted: (name: string) => boolean): Record<string, Spec> =>
+    Object.fromEntries(
+      layout.views.filter(({ name }) => wanted(name)).map(({ name, shape }) => [name, { dtype: "float32", shape } as const]),
+    );
+
+  let networkTime = 0;
+  const execute = async (key: string, build: () => Program, feeds: Record<string, Float32Array | Int32Array>) => {
+    let program = programs.get(key);
+    if (!program) {
+      program = compile(build(), options);
+      programs.set(key, program);
+    }
+    const executable = await program;
+    const start = performance.now();
+    const results = await executable.run({ ...named, ...feeds });
+    networkTime += performance.now() - start;
+    return results as Record<string, Float32Array>;
+  };
+
+  const trunk = async (tokens: Int32Array, sigma: Float64Array): Promise<{ output: Float32Array; stride: number }> => {
+    const rows = sigma.length;
+    const length = tokens.length / rows;
+    const [batch, stride] = [powerOfTwo(rows), paddedLength(length)];
+    const padded = new Int32Array(batch * stride);
+    const noise = new Float32Array(Math.max(batch, LEAST_ROWS)).fill(sigma[0]!);
+    for (let r = 0; r < rows; r++) {
+      padded.set(tokens.subarray(r * length, (r + 1) * length), r * stride);
+      noise[r] = sigma[r]!;
+    }
+    const masked = stride !== length;
+    const mask = Float32Array.from({ length: stride }, (_, i) => (i < length ? 0 : HIDDEN));
+    const signature: Record<string, Spec> = {
+      ...specsOf((name) => !isHead(name)),
+      tokens: { dtype: "int32", shape: [batch, stride] },
+      sigma: { dtype: "float32", shape: [noise.length] },
+      ...(masked ? { mask: { dtype: "float32", shape: [1, 1, 1, stride] } as const } : {}),
+    };
+    const build = (): Program =>
+      trace(signature, (inputs: Record<string, Tensor>) => ({
+        output: dditTrunk(inputs, network, {
+          tokens: inputs["tokens"]!,
+          sigma: inputs["sigma"]!,
+          ...(masked ? { mask: inputs["mask"]! } : {}),
+        }).output,
+      }));
+    const { output } = await execute(`trunk ${batch} ${stride} ${masked}`, build, {
+      tokens: padded,
+      sigma: noise,
+      ...(masked ? { mask } : {}),
+    });
+    return { output: output!, stride };
+  };
+
+  /** Runs the head on rows of the trunk's output; `total` gives log Σ exp, `pick` one logit and the total, `rows` everything. */
+  const head = async (kind: HeadKind, rows: Float32Array, targets?: Int32Array): Promise<Record<string, Float32Array>> => {
+    const n = rows.length / hidden;
+    const bucket = Math.max(LEAST_ROWS, powerOfTwo(n));
+    const padded = bucket === n ? rows : concatenate(rows, bucket * hidden);
+    const build = (): Program =>
+      trace(
+        {
+          ...specsOf(isHead),
+          hidden: { dtype: "float32", shape: [bucket, hidden] } as const,
+          ...(kind === "pick" ? { targets: { dtype: "int32", shape: [bucket] } as const } : {}),
+        },
+        (inputs: Record<string, Tensor>) => {
+          // `score` keeps the network's own log-score of MASK: it is part of the official output, though no sampler reads it.
+          if (kind === "rows" && parameterization === "score") return { rows: dditHead(inputs, inputs["hidden"]!) };
+          const logits = dditHead(inputs, inputs["hidden"]!, graph.mask);
+          const total = logSumExp(logits);
+          if (kind === "rows") return { rows: sub(logits, total) };
+          const flat = reshape(total, [bucket]);
+          return kind === "total" ? { total: flat } : { total: flat, picked: reshape(pick(logits, inputs["targets"]!), [bucket]) };
+        },
+      );
+    const paddedTargets = targets && new Int32Array(bucket);
+    paddedTargets?.set(targets!);
+    return execute(`head ${kind} ${bucket}`, build, { hidden: padded, ...(paddedTargets ? { targets: paddedTargets } : {}) });
+  };
+
+  const evaluate = async (tokens: Int32Array, sigma: Float64Array, positions: Int32Array): Promise<ScoreAt> => {
+    const length = tokens.length / sigma.length;
+    const own = Int32Array.from(positions, (position) => tokens[position]!);
+    const noise = Float64Array.from(positions, (position) => sigma[Math.floor(position / length)]!);
+    const { output, stride } = await trunk(tokens, sigma);
+    const rowsOf = (from: number, to: number, which?: Int32Array): Float32Array => {
+      const rows = new Float32Array((to - from) * hidden);
+      for (let i = from; i < to; i++) {
+        const position = positions[which ? which[i]! : i]!;
+        const at = (Math.floor(position / length) * stride + (position % length)) * hidden;
+        rows.set(output.subarray(at, at + hidden), (i - from) * hidden);
+      }
+      return rows;
+    };
+    const inPieces = async (n: number, visit: (from: number, to: number) => Promise<void>): Promise<void> => {
+      for (let from = 0; from < n; from += MOST_ROWS) await visit(from, Math.min(n, from + MOST_ROWS));
+    };
+    /** What turns a logit (`score`) or a log-probability (`normalized`) at position j into a log-score. */
+    const offset = (j: number): number =>
+      parameterization === "normalized" ? -Math.log(Math.expm1(noise[j]!)) : logitOffset(config, noise[j]!);
+    return {
+      async sums() {
+        // `normalized`: the sum is 1/(e^σ−1) by construction, and no head is needed.
+        if (parameterization === "normalized") return noise.map((s) => 1 / Math.expm1(s));
+        const sums = new Float64Array(positions.length);
+        await inPieces(positions.length, async (from, to) => {
+          const { total } = await head("total", rowsOf(from, to));
+          for (let j = from; j < to; j++) sums[j] = Math.exp(total![j - from]! + offset(j));
+        });
+        return sums;
+      },
+      async at(targets) {
+        const logs = new Float64Array(positions.length);
+        await inPieces(positions.length, async (from, to) => {
+          const { total, picked } = await head("pick", rowsOf(from, to), targets.subarray(from, to));
+          for (let j = from; j < to; j++) {
+            const normaliser = parameterization === "normalized" ? total![j - from]! : 0;
+            logs[j] = targets[j] === own[j] ? 0 : picked![j - from]! - normaliser + offset(j);
+          }
+        });
+        return logs;
+      },
+      async rows(which) {
+        const all = new Float32Array(which.length * states);
+        await inPieces(which.length, async (from, to) => {
+          const { rows } = await head("rows", rowsOf(from, to, which));
+          for (let i = from; i < to; i++) {
+            const shift = offset(which[i]!);
+            for (let y = 0; y < states; y++) all[i * states + y] = rows![(i - from) * states + y]! + shift;
+          }
+        });
+        return all;
+      },
+    };
+  };
+
+  return {
+    graph,
+    evaluate,
+    async all(tokens, sigma) {
+      const positions = Int32Array.from(tokens.keys());
+      const scores = (await (await evaluate(tokens, sigma, positions)).rows(positions)) as Float32Array;
+      tokens.forEach((token, i) => (scores[i * states + token] = 0));
+      return scores;
+    },
+    takeNetworkTime() {
+      const time = networkTime;
+      networkTime = 0;
+      return time;
+    },
+    async dispose() {
+      for (const program of programs.values()) await (await program).dispose();
+      programs.clear();
+    },
+  };
+}
+
+function concatenate(rows: Float32Array, size: number): Float32Array {
+  const padded = new Float32Array(size);
+  padded.set(rows);
+  return padded;
+}
