@@ -1,11 +1,15 @@
 import { defineConfig } from "vitest/config";
 
+// The tests run the sources, not the build: `source` is the condition of package.json's imports that leads there.
+const conditions = ["source", "node", "import", "default"];
+
 export default defineConfig({
-  resolve: { conditions: ["source", "node", "import", "default"] },
-  ssr: { resolve: { conditions: ["source", "node", "import", "default"] } },
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
   test: {
     include: ["test/**/*.test.ts"],
-    testTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // Two cores: several files at once would only fight over the runtime's threads.
     maxWorkers: 2,
   },

@@ -1,11 +1,11 @@
 /**
  * A model as users hold it: loaded by name, it samples, fills holes, streams and scores. What it was trained for decides how: this file opens
- * folders and delegates.
+ * and writes folders, and delegates.
  */
-import { cores, exists, isFolder, joinPath, list, packageFolder } from "#platform";
-import { readModelConfig, readModelFolder } from "./formats/hub.ts";
-import { readSafetensors } from "./formats/safetensors.ts";
-import { readSeddConfig, type ModelConfig } from "./objectives/sedd-config.ts";
+import { cores, exists, isFolder, joinPath, list, makeFolder, packageFolder, writeFileAtomic } from "#platform";
+import { readModelConfig, readModelFolder, type NamedTensor } from "./formats/hub.ts";
+import { openSafetensors, writeSafetensors } from "./formats/safetensors.ts";
+import { readSeddConfig, writeSeddConfig, type ModelConfig } from "./objectives/sedd-config.ts";
 import { seddModel, type SeddModel } from "./objectives/sedd-model.ts";
 import { dditParameters } from "./network/ddit.ts";
 import { UserError } from "./platform/errors.ts";
@@ -26,6 +26,10 @@ export interface LoadOptions {
 
 export type Model = SeddModel;
 
+const WEIGHTS = "model.safetensors";
+/** What makes a folder a training run's: see training/checkpoint.ts. */
+const RUN_CHECKPOINT = "checkpoint.safetensors";
+
 /** The model that commands and `load()` take when none is named. */
 export const DEFAULT_MODEL = "fairytales";
 
@@ -39,16 +43,21 @@ export const DEFAULT_MODEL = "fairytales";
  * const [sample] = await model.sample({ seed: 1 });
  */
 export async function load(name: string = DEFAULT_MODEL, options: LoadOptions = {}): Promise<Model> {
-  const { device = "cpu", dtype = "fp32", threads = cores() } = options;
+  const { device = "cpu", dtype = "fp32", threads = cores(), signal } = options;
   if (device !== "cpu" && device !== "wasm") throw new UserError(`device ${String(device)}: not known; "cpu" and "wasm" are`);
   if (dtype !== "fp32") throw new UserError(`dtype ${String(dtype)}: not known; "fp32" is`);
+  if (!Number.isSafeInteger(threads) || threads < 1)
+    throw new UserError(`threads ${String(threads)}: must be a whole number of at least 1`);
+  signal?.throwIfAborted();
   const folder = await findModel(name);
   const { config, parameters, tokenizer } = await readModel(folder, options.weights);
+  signal?.throwIfAborted();
   return seddModel({ name, config, parameters, tokenizer, runtime: { device, threads, spinning: false } });
 }
 
 /** The folder that a name stands for: an existing folder, then a shipped model. */
 export async function findModel(name: string): Promise<string> {
+  if (name === "") throw new UserError('model "": give the name of a model or a folder');
   if (await exists(joinPath(name, "config.json"))) return name;
   const shipped = joinPath(packageFolder(), "models", name);
   if (/^[\w.-]+$/.test(name) && (await exists(joinPath(shipped, "config.json")))) return shipped;
@@ -77,39 +86,87 @@ export async function readModel(folder: string, weights: "ema" | "raw" = "ema"):
   if (weights !== "ema" && weights !== "raw") throw new UserError(`weights ${String(weights)}: not known; "ema" and "raw" are`);
   const tokenizerPath = joinPath(folder, "tokenizer.json");
   const tokenizer = (await exists(tokenizerPath)) ? await loadTokenizer(tokenizerPath) : undefined;
-  const run = joinPath(folder, "checkpoint.safetensors");
-  if (await exists(run)) return { ...(await readRun(folder, run, weights)), tokenizer };
+  const run = joinPath(folder, RUN_CHECKPOINT);
+  const stored = (await exists(run)) ? await readRun(folder, run, weights) : await readWeights(folder, weights);
+  return { ...stored, tokenizer };
+}
+
+async function readWeights(folder: string, weights: "ema" | "raw"): Promise<Omit<StoredModel, "tokenizer">> {
   // The average is in the training checkpoint alone; a published file holds what its maker chose.
   const file =
-    weights === "ema" && !(await exists(joinPath(folder, "model.safetensors"))) && (await exists(joinPath(folder, "checkpoint.pth")))
+    weights === "ema" && !(await exists(joinPath(folder, WEIGHTS))) && (await exists(joinPath(folder, "checkpoint.pth")))
       ? "checkpoint.pth"
       : undefined;
   const stored = await readModelFolder(folder, file === undefined ? {} : { file });
   const config = readSeddConfig(stored.config, joinPath(folder, "config.json"));
   const tensors = weights === "ema" && stored.ema ? stored.ema.tensors : stored.tensors;
   const layout = new Layout(dditParameters(config.sedd.network));
+  checkTensors(folder, layout, tensors);
   const parameters = layout.allocate();
+  for (const { name, offset } of layout.views) parameters.set(tensors.get(name)!.data, offset);
+  checkFinite(folder, layout, parameters);
+  return { config, parameters };
+}
+
+/** UserError unless the tensors are those of the network, by name and shape. The rotary embedding's frequencies, a buffer, may be there too. */
+function checkTensors(folder: string, layout: Layout, tensors: ReadonlyMap<string, NamedTensor>): void {
   const extra = [...tensors.keys()].filter((name) => !layout.has(name) && !name.endsWith("rotary_emb.inv_freq"));
   const missing = layout.views.filter(({ name }) => !tensors.has(name)).map(({ name }) => name);
-  if (extra.length > 0 || missing.length > 0) {
-    const few = (names: string[]): string => names.slice(0, 5).join(", ") + (names.length > 5 ? ` and ${names.length - 5} more` : "");
-    throw new UserError(
-      `${folder}: the weights are not those of its config.json: ${[missing.length > 0 ? `missing ${few(missing)}` : "", extra.length > 0 ? `unknown ${few(extra)}` : ""].filter(Boolean).join("; ")}`,
-    );
+  const few = (what: string, names: string[]): string[] =>
+    names.length === 0 ? [] : [`${what} ${names.slice(0, 5).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}`];
+  const wrong = [...few("missing", missing), ...few("unknown", extra)];
+  if (wrong.length > 0) throw new UserError(`${folder}: the weights are not those of its config.json: ${wrong.join("; ")}`);
+  for (const { name, shape } of layout.views) {
+    const given = tensors.get(name)!.shape;
+    if (given.join() !== shape.join())
+      throw new UserError(`${folder}: ${name} has shape [${given.join(", ")}], its config.json means [${shape.join(", ")}]`);
   }
-  for (const { name, shape, offset } of layout.views) {
-    const tensor = tensors.get(name)!;
-    if (tensor.shape.join() !== shape.join())
-      throw new UserError(`${folder}: ${name} has shape [${tensor.shape.join(", ")}], its config.json means [${shape.join(", ")}]`);
-    parameters.set(tensor.data, offset);
-  }
-  return { config, parameters, tokenizer };
+}
+
+/** UserError that names the first parameter with a value that is no number. */
+function checkFinite(folder: string, layout: Layout, parameters: Float32Array): void {
+  const at = parameters.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return;
+  const { name } = layout.views.findLast(({ offset }) => offset <= at)!;
+  throw new UserError(`${folder}: ${name} holds ${parameters[at]}; the weights are damaged, or their training had diverged`);
 }
 
 async function readRun(folder: string, path: string, weights: "ema" | "raw"): Promise<Omit<StoredModel, "tokenizer">> {
   const config = readSeddConfig(await readModelConfig(folder), joinPath(folder, "config.json"));
-  const parameters = (await readSafetensors(path)).tensor(weights === "ema" ? "ema" : "parameters");
-  const { size } = new Layout(dditParameters(config.sedd.network));
-  if (parameters.length !== size) throw new UserError(`${path}: ${parameters.length} parameters, but config.json means ${size}`);
+  const parameters = await (await openSafetensors(path)).tensor(weights === "ema" ? "ema" : "parameters");
+  const layout = new Layout(dditParameters(config.sedd.network));
+  if (parameters.length !== layout.size)
+    throw new UserError(`${path}: ${parameters.length} parameters, but config.json means ${layout.size}`);
+  checkFinite(folder, layout, parameters);
   return { config, parameters };
+}
+
+export interface ModelToSave {
+  readonly config: ModelConfig;
+  /** Flat, in the layout of the network's parameters. */
+  readonly parameters: Float32Array;
+  readonly tokenizer?: Tokenizer | undefined;
+  /** How the weights are stored: in 4 bytes (default), exactly; or in 2, rounded to 11 bits. */
+  readonly dtype?: "F32" | "F16" | undefined;
+}
+
+/**
+ * Writes a model folder that `load` opens: config.json, model.safetensors with the official names, tokenizer.json. What is there under these
+ * names is replaced; the folder is made if missing.
+ *
+ * @throws UserError for a training run's folder, a value that half precision cannot hold, a full disk
+ */
+export async function saveModel(folder: string, { config, parameters, tokenizer, dtype = "F32" }: ModelToSave): Promise<void> {
+  if (dtype !== "F32" && dtype !== "F16") throw new UserError(`dtype ${String(dtype)}: not known; "F32" and "F16" are`);
+  const layout = new Layout(dditParameters(config.sedd.network));
+  if (parameters.length !== layout.size)
+    throw new UserError(`${folder}: ${parameters.length} parameters to save, but the configuration means ${layout.size}`);
+  if (await exists(joinPath(folder, RUN_CHECKPOINT)))
+    throw new UserError(`${folder}: is a training run, whose checkpoint would be loaded instead; save to another folder`);
+  await makeFolder(folder);
+  const tensors = layout.views.map(({ name, shape }) => ({ name, shape, dtype, data: layout.slice(parameters, name) }));
+  await writeSafetensors(joinPath(folder, WEIGHTS), tensors, { format: "pt" });
+  if (tokenizer) await writeFileAtomic(joinPath(folder, "tokenizer.json"), `${JSON.stringify(tokenizer.toJSON(), null, 1)}\n`);
+  // Last: a folder without it is no model.
+  await writeFileAtomic(joinPath(folder, "config.json"), `${JSON.stringify(writeSeddConfig(config), null, 2)}\n`);
 }

@@ -17,6 +17,7 @@ import {
   mul,
   reshape,
   rotary,
+  selectRows,
   silu,
   sin,
   split,
@@ -100,6 +101,18 @@ export interface TrunkInputs {
   readonly mask?: Tensor;
   /** bool [2·layers·batch·length·hidden]: which activations dropout keeps. */
   readonly keep?: Tensor;
+  /** The only rows that are read: after its attention, the last block runs on them alone. */
+  readonly selection?: RowSelection;
+}
+
+/** Rows of [batch·length, ·] as selectRows takes them, each with the batch row that it lies in. */
+export interface RowSelection {
+  /** int32 [m] */
+  readonly rows: Tensor;
+  /** int32 [batch·length] */
+  readonly inverse: Tensor;
+  /** int32 [m] */
+  readonly sequence: Tensor;
 }
 
 /** Conditioning SiLU(MLP(sinusoid(σ): cos then sin)): sigma [batch] → [batch, conditioning]. */
@@ -115,31 +128,62 @@ export function dditConditioning(p: Parameters, sigma: Tensor): Tensor {
   return silu(linear(inner, p["sigma_map.mlp.2.weight"]!, p["sigma_map.mlp.2.bias"]));
 }
 
-/** Tokens → what the head reads, [batch·length, hidden]; `stages` are the residual stream before and after every block. */
+/**
+ * Tokens → what the head reads, [batch·length, hidden], or [m, hidden] of a selection; `stages` are the residual stream before and after every
+ * block, [batch·length, hidden].
+ */
 export function dditTrunk(
   p: Parameters,
   config: DDiTConfig,
   inputs: TrunkInputs,
 ): { output: Tensor; conditioning: Tensor; stages: Tensor[] } {
   const { hidden, layers, heads } = config;
+  const { selection } = inputs;
   const [batch, length] = inputs.tokens.shape as [number, number];
   const conditioning = dditConditioning(p, inputs.sigma);
   const rows = batch * length;
-  const flat = [rows, hidden];
   const cube = [batch, length, hidden];
-  const keeps = inputs.keep ? split(inputs.keep, 0, new Array<number>(2 * layers).fill(rows * hidden)) : [];
-  const drop = (x: Tensor, i: number): Tensor => (keeps[i] ? dropout(x, keeps[i], config.dropout) : x);
-  /** n vectors [batch, 1, hidden] of an adaLN layer. */
+  const keeps = inputs.keep
+    ? split(
+        inputs.keep,
+        0,
+        Array.from({ length: 2 * layers }, () => rows * hidden),
+      )
+    : [];
+  // On m selected rows, the first m·hidden values of a mask serve: they are as independent as any others.
+  const drop = (x: Tensor, i: number): Tensor => {
+    const keep = keeps[i];
+    if (!keep) return x;
+    const size = x.shape[0]! * hidden;
+    return dropout(x, size === rows * hidden ? keep : split(keep, 0, [size, rows * hidden - size])[0]!, config.dropout);
+  };
+  /** n vectors [batch, hidden] of an adaLN layer. */
   const modulation = (name: string, n: number): Tensor[] => {
     const padded = linear(conditioning, p[`${name}.weight`]!, p[`${name}.bias`]);
     const vectors = padded.shape[0] === batch ? padded : split(padded, 0, [batch, padded.shape[0]! - batch])[0]!;
-    return split(vectors, 1, new Array<number>(n).fill(hidden)).map((v) => reshape(v, [batch, 1, hidden]));
+    return split(
+      vectors,
+      1,
+      Array.from({ length: n }, () => hidden),
+    );
   };
-  const modulatedNorm = (x: Tensor, weight: Tensor, shift: Tensor, scale: Tensor): Tensor =>
-    layerNorm(x, mul(add(scale, 1), reshape(weight, [1, 1, hidden])), shift);
   const byHead = (x: Tensor): Tensor => transpose(reshape(x, [batch, length, heads, hidden / heads]), [0, 2, 1, 3]);
+  const turn = (x: Tensor): Tensor => byHead(rotary(reshape(x, cube), heads));
 
-  let x: Tensor = gather(p["vocab_embed.embedding"]!, inputs.tokens);
+  // A vector per batch row against a stream of all rows, or of the selected ones.
+  const all: Rows = { spread: (v) => reshape(v, [batch, 1, hidden]), shape: cube };
+  const chosen: Rows | undefined = selection && {
+    spread: (v) => gather(v, selection.sequence),
+    shape: [selection.rows.shape[0]!, hidden],
+  };
+  const choose = (x: Tensor): Tensor => selectRows(reshape(x, [rows, hidden]), selection!.rows, selection!.inverse);
+  const modulatedNorm = (x: Tensor, weight: Tensor, shift: Tensor, scale: Tensor, { spread, shape }: Rows): Tensor =>
+    reshape(layerNorm(reshape(x, shape), spread(mul(add(scale, 1), reshape(weight, [1, hidden]))), spread(shift)), flatten(shape));
+  const gated = (x: Tensor, gate: Tensor, branch: Tensor, { spread, shape }: Rows): Tensor =>
+    reshape(add(reshape(x, shape), mul(spread(gate), reshape(branch, shape))), flatten(shape));
+
+  let x: Tensor = reshape(gather(p["vocab_embed.embedding"]!, inputs.tokens), [rows, hidden]);
+  let at = all;
   const stages = [x];
   for (let i = 0; i < layers; i++) {
     const block = `blocks.${i}`;
@@ -151,26 +195,31 @@ export function dditTrunk(
       Tensor,
       Tensor,
     ];
-    const normed = modulatedNorm(x, p[`${block}.norm1.weight`]!, shift1, scale1);
-    const [q, k, v] = split(linear(reshape(normed, flat), p[`${block}.attn_qkv.weight`]!), 1, [hidden, hidden, hidden]) as [
-      Tensor,
-      Tensor,
-      Tensor,
-    ];
-    const turn = (y: Tensor): Tensor => byHead(rotary(reshape(y, cube), heads));
+    const normed = modulatedNorm(x, p[`${block}.norm1.weight`]!, shift1, scale1, all);
+    const [q, k, v] = split(linear(normed, p[`${block}.attn_qkv.weight`]!), 1, [hidden, hidden, hidden]) as [Tensor, Tensor, Tensor];
     const mixed = transpose(attention(turn(q), turn(k), byHead(v), inputs.mask), [0, 2, 1, 3]);
-    const attended = linear(reshape(mixed, flat), p[`${block}.attn_out.weight`]!);
-    x = add(x, mul(gate1, reshape(drop(attended, 2 * i), cube)));
-    const normed2 = reshape(modulatedNorm(x, p[`${block}.norm2.weight`]!, shift2, scale2), flat);
+    let branch: Tensor = reshape(mixed, [rows, hidden]);
+    if (chosen && i === layers - 1) {
+      [x, branch, at] = [choose(x), choose(branch), chosen];
+    }
+    x = gated(x, gate1, drop(linear(branch, p[`${block}.attn_out.weight`]!), 2 * i), at);
+    const normed2 = modulatedNorm(x, p[`${block}.norm2.weight`]!, shift2, scale2, at);
     const wide = gelu(linear(normed2, p[`${block}.mlp.0.weight`]!, p[`${block}.mlp.0.bias`]));
     const narrow = linear(wide, p[`${block}.mlp.2.weight`]!, p[`${block}.mlp.2.bias`]);
-    x = add(x, mul(gate2, reshape(drop(narrow, 2 * i + 1), cube)));
+    x = gated(x, gate2, drop(narrow, 2 * i + 1), at);
     stages.push(x);
   }
   const [shift, scale] = modulation("output_layer.adaLN_modulation", 2) as [Tensor, Tensor];
-  const output = reshape(modulatedNorm(x, p["output_layer.norm_final.weight"]!, shift, scale), flat);
-  return { output, conditioning, stages };
+  return { output: modulatedNorm(x, p["output_layer.norm_final.weight"]!, shift, scale, at), conditioning, stages };
 }
+
+/** How vectors of the batch meet rows: all of a cube [batch, length, hidden], or selected ones [m, hidden]. */
+interface Rows {
+  readonly spread: (vector: Tensor) => Tensor;
+  readonly shape: readonly number[];
+}
+
+const flatten = (shape: readonly number[]): readonly number[] => [shape.slice(0, -1).reduce((a, b) => a * b, 1), shape.at(-1)!];
 
 /**
  * Rows of the trunk's output [rows, hidden] → logits [rows, states]. With `closed`, that state's logit is −1e30: it gets probability 0 and no

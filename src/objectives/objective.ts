@@ -25,8 +25,9 @@ export interface Objective {
   /**
    * Corrupts `tokens` [batch·length]. All of its randomness comes from `random`.
    * @param training draws dropout masks where the objective has dropout
+   * @param offset where in their strata the times lie, in [0, 1), for a step of several batches; left out, it is drawn
    */
-  corrupt(tokens: Int32Array, shape: BatchShape, random: Random, training: boolean): Corruption;
+  corrupt(tokens: Int32Array, shape: BatchShape, random: Random, training: boolean, offset?: number): Corruption;
   /** The inputs of the loss beside the parameters. */
   lossInputs(shape: BatchShape, capacity: number, training: boolean): Record<string, Spec>;
   /** Σ of the loss over the batch, in nats: traced. */

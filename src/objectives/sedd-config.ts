@@ -1,5 +1,6 @@
 /** SEDD's configuration as `config.json` has it: the official code's keys, and beside them `parameterization`, which the official code lacks. */
 import { z } from "zod";
+import { noiseFrom, type NoiseConfig } from "../diffusion/noise.ts";
 import { UserError } from "../platform/errors.ts";
 import type { SeddConfig } from "./sedd.ts";
 
@@ -20,7 +21,7 @@ const schema = z.object({
     n_blocks: z.int().positive(),
     n_heads: z.int().positive(),
     scale_by_sigma: z.boolean(),
-    dropout: z.number().default(0),
+    dropout: z.number().min(0).lt(1).default(0),
   }),
   parameterization: z.enum(["score", "normalized"]).default("score"),
 });
@@ -38,7 +39,18 @@ export function readSeddConfig(json: unknown, where: string): ModelConfig {
     throw new UserError(`${where}: ${issue.path.join(".")}: ${issue.message}; expected the configuration of a SEDD model`);
   }
   const { tokens, graph, noise, model, parameterization } = result.data;
+  if (model.hidden_size % (2 * model.n_heads) !== 0)
+    throw new UserError(`${where}: model.hidden_size: ${model.hidden_size} must be a multiple of twice model.n_heads (${model.n_heads})`);
   if (graph.type !== "absorb") throw new UserError(`${where}: graph.type: "${graph.type}" models do not load yet; "absorb" ones do`);
+  const schedule: NoiseConfig =
+    noise.type === "loglinear"
+      ? { kind: "loglinear", eps: noise.eps ?? 1e-3 }
+      : { kind: "geometric", sigmaMin: noise.sigma_min ?? 1e-5, sigmaMax: noise.sigma_max ?? 20 };
+  try {
+    noiseFrom(schedule);
+  } catch (error) {
+    throw error instanceof UserError ? new UserError(`${where}: noise: ${error.message}`) : error;
+  }
   return {
     length: model.length,
     sedd: {
@@ -50,10 +62,7 @@ export function readSeddConfig(json: unknown, where: string): ModelConfig {
         conditioning: model.cond_dim,
         dropout: model.dropout,
       },
-      noise:
-        noise.type === "loglinear"
-          ? { kind: "loglinear", eps: noise.eps ?? 1e-3 }
-          : { kind: "geometric", sigmaMin: noise.sigma_min ?? 1e-5, sigmaMax: noise.sigma_max ?? 20 },
+      noise: schedule,
       parameterization,
       scaleBySigma: model.scale_by_sigma,
     },

@@ -1,21 +1,22 @@
 /** A trained SEDD model at work: log-scores, samples with prompts anywhere, streams of frames, the likelihood bound. */
 import { macrotask } from "#platform";
-import { boundSamples, summariseBound } from "../diffusion/likelihood.ts";
 import { noiseFrom } from "../diffusion/noise.ts";
 import { run, type SamplerName } from "../diffusion/sampler.ts";
 import { layoutTemplate, parseTemplate, prefix, type Layout as TemplateLayout } from "../diffusion/template.ts";
 import { UserError } from "../platform/errors.ts";
-import { drawSeed, random } from "../platform/random.ts";
+import { drawSeed } from "../platform/random.ts";
 import type { CompileOptions } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { ModelConfig } from "./sedd-config.ts";
+import { CALL_POSITIONS, requireSeed, textLikelihood, type Likelihood, type LikelihoodOptions } from "./sedd-likelihood.ts";
 import { networkScore } from "./sedd-score.ts";
+
+export type { Likelihood, LikelihoodOptions } from "./sedd-likelihood.ts";
 
 /** The longest sequence that a model is run at, in model lengths: rotary positions beyond it were never near any it has seen. */
 const LENGTH_LIMIT = 8;
-/** Positions in one call of the network. */
-const CALL_POSITIONS = 8192;
-const LIKELIHOOD_STREAM = 0x6c696b65;
+/** Positions of all samples of one call: they are held in memory, with a few numbers each. */
+const MOST_POSITIONS = 2 ** 24;
 
 export interface SampleOptions {
   /** Samples, default 1. */
@@ -57,34 +58,6 @@ export interface SampleFrame {
   readonly text: string;
 }
 
-export interface Likelihood {
-  readonly model: string;
-  /** Tokens scored: all of the text. */
-  readonly tokenCount: number;
-  /** Code points of the text. */
-  readonly characters: number;
-  /** The bound with every term. */
-  readonly natsPerToken: number;
-  /** Of natsPerToken: the Monte-Carlo error over the noise, the text fixed. */
-  readonly standardError: number;
-  readonly bitsPerCharacter: number;
-  /** exp(natsPerToken): of tokens, so it compares only within one tokenizer. */
-  readonly perplexity: number;
-  readonly protocol: {
-    readonly bound: string;
-    /** Nats a token of each term. */
-    readonly terms: Readonly<Record<string, number>>;
-    readonly samples: number;
-    readonly replicates: number;
-    readonly seed: number;
-    readonly window: number;
-    readonly stride: number;
-    readonly graph: string;
-    readonly noise: unknown;
-    readonly parameterization: string;
-  };
-}
-
 export interface SeddModel {
   readonly name: string;
   /** The length the model was trained at, in tokens. */
@@ -112,16 +85,6 @@ export interface SeddModel {
   /** Milliseconds spent in the network since the last call of this: what is left of a sample's time is the sampler's own. */
   takeNetworkTime(): number;
   dispose(): Promise<void>;
-}
-
-export interface LikelihoodOptions {
-  /** Noisy copies of each window, default 8. */
-  readonly samples?: number | undefined;
-  /** Default 0: evaluations compare only under the same noise. */
-  readonly seed?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Network rows done, of all. */
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 export interface SeddModelParts {
@@ -188,6 +151,11 @@ export function seddModel({ name, config, parameters, tokenizer, runtime }: Sedd
   ): AsyncGenerator<{ all: SampleFrame[]; tokens: Int32Array }> {
     const length = layout.given.length;
     const { steps, sampler, count = 1, signal } = options;
+    requireSeed(seed);
+    if (count * length > MOST_POSITIONS)
+      throw new UserError(
+        `count ${count}: ${count} × ${length} tokens are too many for one call; give at most ${Math.floor(MOST_POSITIONS / length)}`,
+      );
     const maxRows = Math.max(1, Math.floor(CALL_POSITIONS / length));
     for await (const frame of run(score, {
       noise,
@@ -257,45 +225,7 @@ export function seddModel({ name, config, parameters, tokenizer, runtime }: Sedd
       tokenizerOf();
       for await (const { all } of frames(layoutOf(options), { ...options, count: 1 }, options.seed ?? drawSeed())) yield all[0]!;
     },
-    async likelihood(text, { samples = 8, seed = 0, signal, onProgress } = {}) {
-      const tokens = tokenizerOf().encode(text);
-      if (tokens.length === 0) throw new UserError("likelihood: the text is empty; give at least one character");
-      const windows: Int32Array[] = [];
-      for (let start = 0; start < tokens.length; start += modelLength) windows.push(tokens.subarray(start, start + modelLength));
-      const maxRows = Math.max(1, Math.floor(CALL_POSITIONS / modelLength));
-      const bound = await boundSamples(score, noise, windows, {
-        samples,
-        random: random(seed, LIKELIHOOD_STREAM),
-        maxRows,
-        signal,
-        pause: macrotask,
-        onProgress,
-      });
-      const { total, standardError, terms } = summariseBound(bound);
-      const characters = [...text].length;
-      const perToken = (nats: number): number => nats / tokens.length;
-      return {
-        model: name,
-        tokenCount: tokens.length,
-        characters,
-        natsPerToken: perToken(total),
-        standardError: perToken(standardError),
-        bitsPerCharacter: total / Math.LN2 / characters,
-        perplexity: Math.exp(perToken(total)),
-        protocol: {
-          bound: "-log p(text) of the continuous-time reverse process, window by window: integral over all noise levels plus end terms",
-          terms: Object.fromEntries(Object.entries(terms).map(([term, nats]) => [term, perToken(nats)])),
-          samples: bound.samples,
-          replicates: bound.replicates,
-          seed,
-          window: modelLength,
-          stride: modelLength,
-          graph: score.graph.kind,
-          noise: sedd.noise,
-          parameterization: sedd.parameterization,
-        },
-      };
-    },
+    likelihood: async (text, options) => textLikelihood({ name, config, tokenizer: tokenizerOf(), score }, text, options),
     takeNetworkTime: () => score.takeNetworkTime(),
     dispose: () => score.dispose(),
   };

@@ -1,14 +1,14 @@
 /**
  * Score-entropy discrete diffusion as a training objective: a time per sequence (stratified over the batch), corruption at σ(t), and the
  * score entropy weighted by dσ/dt (Lou, Meng, Ermon 2024, equation 11 and section 3.3). Only masked positions have a loss under absorb, so
- * the head runs on those rows alone.
+ * the head, and the last block after its attention, run on those rows alone.
  */
 import { absorb } from "../diffusion/absorb.ts";
 import { noiseFrom, type NoiseConfig } from "../diffusion/noise.ts";
 import { maskedScoreEntropyTraced, rowNumbers, type Parameterization } from "../diffusion/score-entropy-traced.ts";
 import { dditHead, dditParameters, dditTrunk, initializeDDiT, isHiddenMatrix, type DDiTConfig } from "../network/ddit.ts";
 import type { Random } from "../platform/random.ts";
-import { Layout, selectRows } from "../tensor/index.ts";
+import { Layout } from "../tensor/index.ts";
 import type { BatchShape, Corruption, Objective } from "./objective.ts";
 
 export interface SeddConfig {
@@ -35,8 +35,8 @@ export function seddObjective(config: SeddConfig): Objective {
     layout: new Layout(dditParameters(network)),
     initialize: (random) => initializeDDiT(network, random),
     isHiddenMatrix,
-    corrupt(tokens, shape, random, training) {
-      const times = stratifiedTimes(shape.batch, random);
+    corrupt(tokens, shape, random, training, offset) {
+      const times = stratifiedTimes(shape.batch, random, offset);
       const noisy = graph.corrupt(tokens, times.map(noise.sigma), random);
       const keep = training && network.dropout > 0 ? dropoutMask(network, shape, random) : undefined;
       return corruptionOf(config, tokens, noisy, times, shape, keep);
@@ -48,6 +48,7 @@ export function seddObjective(config: SeddConfig): Objective {
         sigma: { dtype: "float32", shape: [batch] },
         rows: { dtype: "int32", shape: [capacity] },
         inverse: { dtype: "int32", shape: [batch * length] },
+        sequence: { dtype: "int32", shape: [capacity] },
         clean: { dtype: "int32", shape: [capacity] },
         pull: rows,
         ...(parameterization === "score" ? { shift: rows, rest: rows } : {}),
@@ -55,9 +56,10 @@ export function seddObjective(config: SeddConfig): Objective {
       };
     },
     loss(parameters, inputs) {
-      const { tokens, sigma, rows, inverse, clean, pull, shift = pull, rest = pull, keep } = inputs;
-      const { output } = dditTrunk(parameters, network, { tokens: tokens!, sigma: sigma!, ...(keep ? { keep } : {}) });
-      const logits = dditHead(parameters, selectRows(output, rows!, inverse!), graph.mask);
+      const { tokens, sigma, rows, inverse, sequence, clean, pull, shift = pull, rest = pull, keep } = inputs;
+      const selection = { rows: rows!, inverse: inverse!, sequence: sequence! };
+      const { output } = dditTrunk(parameters, network, { tokens: tokens!, sigma: sigma!, selection, ...(keep ? { keep } : {}) });
+      const logits = dditHead(parameters, output, graph.mask);
       return maskedScoreEntropyTraced(parameterization, logits, clean!, { shift: shift!, pull: pull!, rest: rest! });
     },
   };
@@ -67,8 +69,7 @@ export function seddObjective(config: SeddConfig): Objective {
  * One time a row, one row a stratum of [T_MIN, 1]: t_i = T_MIN + (1−T_MIN)(i+u)/batch with one u for all, which makes the mean of t over the
  * batch nearly constant and the share of masked tokens with it.
  */
-export function stratifiedTimes(batch: number, random: Random): Float64Array {
-  const u = random.uniform();
+export function stratifiedTimes(batch: number, random: Random, u = random.uniform()): Float64Array {
   return Float64Array.from({ length: batch }, (_, i) => T_MIN + ((1 - T_MIN) * (i + u)) / batch);
 }
 
@@ -89,6 +90,7 @@ export function corruptionOf(
   });
   const capacity = headCapacity(shape, positions.length);
   const rows = new Int32Array(capacity);
+  const sequence = new Int32Array(capacity);
   const clean = new Int32Array(capacity);
   const inverse = new Int32Array(noisy.length).fill(capacity);
   const [shift, pull, rest] = [new Float32Array(capacity).fill(-1e30), new Float32Array(capacity), new Float32Array(capacity)];
@@ -97,14 +99,15 @@ export function corruptionOf(
     return rowNumbers(config.parameterization, sigma, noise.rate(t), logitOffset(config, sigma));
   });
   positions.forEach((position, i) => {
-    const row = perRow[Math.floor(position / shape.length)]!;
     rows[i] = position;
+    sequence[i] = Math.floor(position / shape.length);
+    const row = perRow[sequence[i]!]!;
     clean[i] = tokens[position]!;
     inverse[position] = i;
     [shift[i], pull[i], rest[i]] = [row.shift, row.pull, row.rest];
   });
   const sigma = Float32Array.from(times, noise.sigma);
-  return { feeds: { tokens: noisy, sigma, rows, inverse, clean, shift, pull, rest, ...(keep ? { keep } : {}) }, capacity };
+  return { feeds: { tokens: noisy, sigma, rows, inverse, sequence, clean, shift, pull, rest, ...(keep ? { keep } : {}) }, capacity };
 }
 
 /**

@@ -2,7 +2,7 @@
 import type { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-common";
 import { UserError, messageOf } from "../platform/errors.ts";
 import { toOnnx } from "./onnx/builder.ts";
-import { Tensor, sizeOf, type Data, type DType, type Node, type Program } from "./program.ts";
+import { sizeOf, type Data, type DType, type Node, type Program, type Tensor } from "./program.ts";
 
 /** `cpu`: the native runtime. `wasm`: the same programs on its WebAssembly build, as in a browser. */
 export type Device = "cpu" | "wasm";
@@ -83,6 +83,8 @@ export async function compile(
   const wrap = (dtype: DType, data: Data, shape: readonly number[]): RuntimeTensor =>
     new runtime.Tensor(dtype as "float32", data as Float32Array, shape) as RuntimeTensor;
   const needed = new Set(session.inputNames);
+  // The WebAssembly build computes in a memory of its own and never writes to a given output.
+  const inPlace = device === "cpu";
 
   return {
     async run(feeds, into = {}) {
@@ -94,22 +96,30 @@ export async function compile(
           throw new Error(`run: input ${name} has ${data.length} values, the program expects ${shape.join("×")}`);
         if (needed.has(name)) inputs[name] = wrap(dtype, data, shape);
       }
+      for (const [name, buffer] of Object.entries(into)) {
+        const output = program.outputs[name];
+        if (!output) throw new Error(`run: the program has no output ${name}`);
+        const size = sizeOf(output.shape);
+        if (buffer.length !== size) throw new Error(`run: output ${name} has ${size} values, its buffer ${buffer.length}`);
+      }
       const fetches: Record<string, RuntimeTensor | null> = {};
       for (const [name, { dtype, shape }] of Object.entries(lowered.outputs)) {
-        const buffer = finishers.get(name)?.direct === false ? undefined : into[name];
-        if (buffer && buffer.length !== sizeOf(shape))
-          throw new Error(`run: output ${name} has ${sizeOf(shape)} values, its buffer ${buffer.length}`);
-        fetches[name] = buffer ? wrap(dtype, buffer, shape) : null;
+        fetches[name] = into[name] && inPlace ? wrap(dtype, into[name], shape) : null;
       }
       const results = await session.run(inputs, fetches);
+      const take = (name: string): Data => {
+        const [data, buffer] = [results[name]!.data as Data, into[name]];
+        if (buffer && !inPlace) buffer.set(data as never);
+        return buffer ?? data;
+      };
       const outputs: Record<string, Data> = {};
       for (const [name, { shape }] of Object.entries(program.outputs)) {
         const finisher = finishers.get(name);
         if (!finisher) {
-          outputs[name] = into[name] ?? (results[name]!.data as Data);
+          outputs[name] = take(name);
           continue;
         }
-        const target = (into[name] ?? (finisher.direct ? results[name]!.data : new Float32Array(sizeOf(shape)))) as Float32Array;
+        const target = (finisher.direct ? take(name) : (into[name] ?? new Float32Array(sizeOf(shape)))) as Float32Array;
         if (!finisher.direct) target.fill(0);
         addRows(target, results[finisher.rows]!.data as Float32Array, results[finisher.indices]!.data as Int32Array, shape[1]!);
         outputs[name] = target;
@@ -137,7 +147,8 @@ function splitScatteredOutputs(program: Program): { program: Program; finishers:
   const isScatter = (node: Node): boolean => node.op === "ScatterRows";
   for (const [name, tensor] of Object.entries(program.outputs)) {
     const { node } = tensor;
-    const scatter = isScatter(node) ? node : node.op === "Add" ? node.inputs.map((input) => input.node).find(isScatter) : undefined;
+    const side = node.op === "Add" ? node.inputs.findIndex((input) => isScatter(input.node)) : -1;
+    const scatter = isScatter(node) ? node : node.inputs[side]?.node;
     if (!scatter || (scatter !== node && node.inputs.some((input) => input.shape.join() !== tensor.shape.join()))) {
       outputs[name] = tensor;
       continue;
@@ -146,7 +157,7 @@ function splitScatteredOutputs(program: Program): { program: Program; finishers:
     finishers.set(name, finisher);
     outputs[finisher.indices] = scatter.inputs[0]!;
     outputs[finisher.rows] = scatter.inputs[1]!;
-    if (finisher.direct) outputs[name] = node.inputs.find((input) => input.node !== scatter)!;
+    if (finisher.direct) outputs[name] = node.inputs[1 - side]!;
   }
   return { program: { inputs: program.inputs, outputs }, finishers };
 }

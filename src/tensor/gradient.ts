@@ -1,6 +1,6 @@
 /** Reverse-mode differentiation: the backward pass of a traced program, written as ordinary operations beside it. */
 import { add } from "./operations/elementwise.ts";
-import { scatterPicked } from "./operations/select.ts";
+import { nothing, scatterPicked } from "./operations/select.ts";
 import { show, sizeOf, topologicalOrder, TraceError, zeros, ones, type Node, type Tensor } from "./program.ts";
 
 /** ∂loss/∂x for every x of `parameters`, in their order; `loss` is a float32 tensor of one element. */
@@ -42,7 +42,7 @@ function dependents(order: readonly Node[], parameters: readonly Tensor[]): Set<
 
 /** Sum of adjoints. Values scattered into zeros are scattered into the sum of the others instead (see scatterPicked). */
 function total(parts: readonly Tensor[]): Tensor {
-  const scattered = parts.filter((part) => part.node.op === "ScatterElements" && sizeOf(part.node.inputs[0]!.shape) === 1);
+  const scattered = parts.filter((part) => part.node.op === "ScatterElements" && part.node.inputs[0] === nothing);
   const dense = parts.filter((part) => !scattered.includes(part));
   const shape = parts[0]!.shape;
   let sum = dense.length > 0 ? dense.reduce((a, b) => add(a, b)) : undefined;

@@ -5,7 +5,7 @@
  */
 import { exists, joinPath } from "#platform";
 import { z } from "zod";
-import { readSafetensors } from "../formats/safetensors.ts";
+import { openSafetensors } from "../formats/safetensors.ts";
 import { writeSafetensors } from "../formats/safetensors-writer.ts";
 import { UserError } from "../platform/errors.ts";
 import type { SamplerState } from "../text/batches.ts";
@@ -25,18 +25,21 @@ export interface Checkpoint {
 
 export const CHECKPOINT = "checkpoint.safetensors";
 const buffers = ["parameters", "ema", "first", "second"] as const;
+const count = z.int().min(0);
 
 const progress = z.object({
-  step: z.int().min(0),
-  tokens: z.int().min(0),
+  step: count,
+  tokens: count,
   seconds: z.number().min(0),
-  seed: z.int(),
+  seed: count,
   data: z.object({
-    seed: z.int(),
-    count: z.int(),
-    positions: z.array(z.object({ length: z.int(), epoch: z.int(), index: z.int() })),
+    seed: count,
+    count,
+    positions: z.array(z.object({ length: z.int().positive(), epoch: count, index: count })),
   }),
 });
+
+export const hasCheckpoint = (folder: string): Promise<boolean> => exists(joinPath(folder, CHECKPOINT));
 
 export async function writeCheckpoint(folder: string, { state, ...rest }: Checkpoint): Promise<void> {
   await writeSafetensors(
@@ -46,19 +49,35 @@ export async function writeCheckpoint(folder: string, { state, ...rest }: Checkp
   );
 }
 
-/** @param size the number of parameters that the run's configuration has */
+/**
+ * Reads a run's checkpoint. One that is missing, cut off, none of ours or of another size is a UserError that names the file.
+ *
+ * @param size the number of parameters that the run's configuration has
+ */
 export async function readCheckpoint(folder: string, size: number): Promise<Checkpoint> {
   const path = joinPath(folder, CHECKPOINT);
-  if (!(await exists(path))) throw new UserError(`${folder}: no ${CHECKPOINT} to resume from; leave out --resume to begin`);
-  const file = await readSafetensors(path);
-  const parsed = progress.safeParse(JSON.parse(file.metadata["progress"] ?? "null"));
+  const file = await openSafetensors(path);
+  const parsed = progress.safeParse(parseJson(file.metadata["progress"]));
   if (!parsed.success) throw new UserError(`${path}: not a training checkpoint of this project (its metadata lack the step)`);
-  const buffer = (name: string): Float32Array => {
-    const data = file.tensor(name);
-    if (data.length !== size)
-      throw new UserError(`${path}: ${name} has ${data.length} values, the recipe's network ${size}; resume with the recipe of this run`);
-    return data;
+  const buffer = async (name: string): Promise<Float32Array> => {
+    const length = file.entries.get(name)?.shape.reduce((a, b) => a * b, 1);
+    if (length !== undefined && length !== size)
+      throw new UserError(`${path}: ${name} has ${length} values, the recipe's network ${size}; resume with the recipe of this run`);
+    return file.tensor(name);
   };
-  const [parameters, ema, first, second] = buffers.map(buffer) as [Float32Array, Float32Array, Float32Array, Float32Array];
-  return { state: { parameters, ema, first, second }, ...parsed.data };
+  const state = {
+    parameters: await buffer("parameters"),
+    ema: await buffer("ema"),
+    first: await buffer("first"),
+    second: await buffer("second"),
+  };
+  return { state, ...parsed.data };
+}
+
+function parseJson(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? "null");
+  } catch {
+    return null;
+  }
 }

@@ -1,11 +1,14 @@
-/** The texts of a recipe as packed tokens in the run's folder: packed once, reused when neither files nor tokenizer have changed. */
+/**
+ * The texts of a recipe as packed tokens in the run's folder. A fresh run makes its tokenizer and packs; a resumed one goes on with what it has,
+ * and refuses other texts and another tokenizer.
+ */
 import { baseName, exists, fileSize, joinPath, writeFileAtomic } from "#platform";
 import { UserError } from "../platform/errors.ts";
-import { packFiles } from "../text/packing.ts";
+import { packFiles, type PackedHeader } from "../text/packing.ts";
 import { openTokens, type PackedSource } from "../text/source.ts";
 import { fingerprint, loadTokenizer, parseTokenizer, type Tokenizer } from "../text/tokenizer.ts";
 import { trainTokenizer } from "../text/train-tokenizer.ts";
-import type { Recipe } from "./recipe.ts";
+import { lengthOf, type Recipe } from "./recipe.ts";
 
 export interface TrainingData {
   readonly tokenizer: Tokenizer;
@@ -13,48 +16,87 @@ export interface TrainingData {
   readonly valid: PackedSource;
 }
 
-/** @param given the tokenizer.json of the model that training begins from: its tokens mean something only under its own tokenizer */
-export async function prepareData(recipe: Recipe, out: string, given?: unknown): Promise<TrainingData> {
-  const tokenizer = await tokenizerOf(recipe, out, given);
-  const packed = async (name: string, files: readonly string[]): Promise<PackedSource> => {
-    const path = joinPath(out, `${name}.tokens`);
-    if ((await exists(path)) && (await isCurrent(path, files, tokenizer))) return openTokens(path);
-    await packFiles({ files, tokenizer, out: path, ...(recipe.data.separator === undefined ? {} : { separator: recipe.data.separator }) });
-    return openTokens(path);
+export interface DataOptions {
+  readonly recipe: Recipe;
+  readonly out: string;
+  /** Go on with the tokenizer and the tokens of the folder. */
+  readonly resume?: boolean | undefined;
+  /** The tokenizer.json of the model that training begins from: its tokens mean something only under its own tokenizer. */
+  readonly given?: unknown;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Tokenizer, training and validation tokens. UserError for texts that are missing, empty, too short or not UTF-8. */
+export async function prepareData(options: DataOptions): Promise<TrainingData> {
+  const { recipe, out, resume } = options;
+  const tokenizer = await tokenizerOf(options);
+  const trainPath = joinPath(out, "train.tokens");
+  const stored = resume ? await storedHeader(trainPath) : undefined;
+  if (stored && !(await isOf(stored, recipe.data.train, tokenizer))) {
+    const begun = stored.sources.map(({ name, bytes }) => `${name} (${bytes} bytes)`).join(", ");
+    throw new UserError(
+      `data.train: ${recipe.data.train.join(", ")}: not the text and tokenizer that this run was begun with: ${begun}; resume with those, or begin another run`,
+    );
+  }
+  const data = {
+    tokenizer,
+    train: await packed(trainPath, recipe.data.train, tokenizer, options),
+    valid: await packed(joinPath(out, "valid.tokens"), recipe.data.valid, tokenizer, options),
   };
-  const data = { tokenizer, train: await packed("train", recipe.data.train), valid: await packed("valid", recipe.data.valid) };
-  const longest = Math.max(...recipe.windows.map(({ length }) => length));
+  const longest = lengthOf(recipe);
   if (data.train.count < longest) {
     throw new UserError(
-      `data.train: ${data.train.count} tokens are fewer than one window of ${longest}; give more text or shorter windows`,
+      `data.train: ${recipe.data.train.join(", ")}: ${data.train.count} tokens are fewer than one window of ${longest}; give more text or shorter windows`,
     );
   }
   return data;
 }
 
-async function tokenizerOf(recipe: Recipe, out: string, given: unknown): Promise<Tokenizer> {
-  const path = joinPath(out, "tokenizer.json");
-  if (given !== undefined) return saved(parseTokenizer(given));
-  if (typeof recipe.tokenizer === "string") return saved(await loadTokenizer(recipe.tokenizer));
-  if (await exists(path)) return loadTokenizer(path);
-  const { kind, size, special } = recipe.tokenizer;
-  return saved(
-    await trainTokenizer({ files: recipe.data.train, kind, ...(size === undefined ? {} : { size }), ...(special ? { special } : {}) }),
-  );
+async function packed(path: string, files: readonly string[], tokenizer: Tokenizer, options: DataOptions): Promise<PackedSource> {
+  const { recipe, resume, signal } = options;
+  const stored = resume ? await storedHeader(path) : undefined;
+  if (!stored || !(await isOf(stored, files, tokenizer))) {
+    const { separator } = recipe.data;
+    await packFiles({ files, tokenizer, out: path, ...(separator === undefined ? {} : { separator }), ...(signal ? { signal } : {}) });
+  }
+  return openTokens(path);
+}
 
-  async function saved(tokenizer: Tokenizer): Promise<Tokenizer> {
-    await writeFileAtomic(path, `${JSON.stringify(tokenizer.toJSON(), null, 1)}\n`);
-    return tokenizer;
+async function tokenizerOf({ recipe, out, resume, given, signal }: DataOptions): Promise<Tokenizer> {
+  const path = joinPath(out, "tokenizer.json");
+  if (resume) return loadTokenizer(path);
+  const tokenizer = await fresh();
+  await writeFileAtomic(path, `${JSON.stringify(tokenizer.toJSON(), null, 1)}\n`);
+  return tokenizer;
+
+  async function fresh(): Promise<Tokenizer> {
+    if (given !== undefined) return parseTokenizer(given, "--from: tokenizer.json");
+    if (typeof recipe.tokenizer === "string") return loadTokenizer(recipe.tokenizer);
+    const { kind, size, special } = recipe.tokenizer;
+    return trainTokenizer({
+      files: recipe.data.train,
+      kind,
+      ...(size === undefined ? {} : { size }),
+      ...(special ? { special } : {}),
+      ...(signal ? { signal } : {}),
+    });
+  }
+}
+
+/** What a packed file says of itself; `undefined` where there is none, or a damaged one, which is then packed again. */
+async function storedHeader(path: string): Promise<PackedHeader | undefined> {
+  if (!(await exists(path))) return undefined;
+  try {
+    return (await openTokens(path)).header;
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
   }
 }
 
 /** Whether a packed file was made from these files, by name and size, with this tokenizer. */
-async function isCurrent(path: string, files: readonly string[], tokenizer: Tokenizer): Promise<boolean> {
-  const { header } = await openTokens(path).catch((error: unknown) => {
-    if (error instanceof UserError) return { header: undefined };
-    throw error;
-  });
-  if (!header || header.tokenizer !== (await fingerprint(tokenizer)) || header.sources.length !== files.length) return false;
+async function isOf(header: PackedHeader, files: readonly string[], tokenizer: Tokenizer): Promise<boolean> {
+  if (header.tokenizer !== (await fingerprint(tokenizer)) || header.sources.length !== files.length) return false;
   for (const [i, source] of header.sources.entries()) {
     if (source.name !== baseName(files[i]!) || source.bytes !== (await fileSize(files[i]!))) return false;
   }

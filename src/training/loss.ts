@@ -9,7 +9,7 @@ export interface LossRunner {
 }
 
 export function lossRunner(objective: Objective, options: CompileOptions): LossRunner {
-  const programs = new Map<string, Promise<Executable>>();
+  const programs = new Map<string, Executable>();
   const { layout } = objective;
   return {
     async run(parameters, { feeds, capacity }, shape, gradients) {
@@ -17,18 +17,17 @@ export function lossRunner(objective: Objective, options: CompileOptions): LossR
       const key = [shape.batch, shape.length, capacity, training].join();
       let program = programs.get(key);
       if (!program) {
-        program = compile(lossProgram(objective, shape, capacity, { training, gradients: training }), options);
+        program = await compile(lossProgram(objective, shape, capacity, { training, gradients: training }), options);
         programs.set(key, program);
       }
-      const executable = await program;
-      const { sum } = await executable.run(
+      const { sum } = await program.run(
         { ...layout.slices(parameters, PARAMETER), ...feeds },
         gradients ? layout.slices(gradients, GRADIENT) : {},
       );
       return Number(sum![0]);
     },
     async dispose() {
-      for (const program of programs.values()) await (await program).dispose();
+      for (const program of programs.values()) await program.dispose();
       programs.clear();
     },
   };

@@ -1,12 +1,18 @@
-/** A recipe: everything a training run is made of, read from YAML and checked against a schema. An unknown or wrong key is an error that names it. */
+/**
+ * A recipe: everything a training run is made of, read from YAML and checked against a schema. An unknown or wrong key is an error that names it
+ * (recipe-errors.ts).
+ */
 import { readText } from "#platform";
 import { parse } from "yaml";
 import { z } from "zod";
 import { messageOf, UserError } from "../platform/errors.ts";
+import { describeIssues } from "./recipe-errors.ts";
 
 const positive = z.number().positive();
 const count = z.int().positive();
 const fraction = z.number().min(0).max(1);
+/** Of an average's past: at 1 it would never learn anything. */
+const decay = z.number().min(0).lt(1);
 
 const noise = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("loglinear"), eps: z.number().positive().lt(1).default(1e-3) }),
@@ -57,11 +63,11 @@ const schema = z.strictObject({
       learningRate: positive.default(3e-3),
       /** Muon's, for the blocks' matrices. */
       muonLearningRate: positive.default(3e-3),
-      momentum: fraction.default(0.95),
+      momentum: decay.default(0.95),
       /** Rows (or columns) of the blocks that Muon orthogonalises by themselves; 0 for whole matrices. */
       muonBlock: z.int().min(0).default(0),
-      beta1: fraction.default(0.9),
-      beta2: fraction.default(0.999),
+      beta1: decay.default(0.9),
+      beta2: decay.default(0.999),
       eps: positive.default(1e-8),
       weightDecay: z.number().min(0).default(0),
       /** Largest norm of the mean gradient per token; 0 for none. */
@@ -89,23 +95,31 @@ export type Recipe = z.infer<typeof schema>;
 
 /** Reads and checks a recipe; `overrides` are `key.path=value` with the value in YAML. */
 export async function readRecipe(path: string, overrides: readonly string[] = []): Promise<Recipe> {
-  let raw: unknown;
-  const text = await readText(path);
-  try {
-    raw = parse(text);
-  } catch (error) {
-    throw new UserError(`${path}: not YAML (${messageOf(error).split("\n")[0]})`);
-  }
+  let raw = await readYaml(path);
   for (const override of overrides) raw = setKey(raw, override);
   return checkRecipe(raw, path);
+}
+
+/** A YAML file as it is. */
+export async function readYaml(path: string): Promise<unknown> {
+  return parseYaml(await readText(path), path);
+}
+
+function parseYaml(text: string, where: string): unknown {
+  try {
+    return parse(text, { logLevel: "error" });
+  } catch (error) {
+    throw new UserError(`${where}: not YAML (${messageOf(error).split("\n")[0]})`);
+  }
 }
 
 /** Checks a recipe that is already an object. */
 export function checkRecipe(raw: unknown, where: string): Recipe {
   const result = schema.safeParse(raw);
-  if (!result.success) throw new UserError(`${where}: ${result.error.issues.map(describe).join("; ")}`);
+  if (!result.success) throw new UserError(`${where}: ${describeIssues(result.error.issues, raw, schema)}`);
   const recipe = result.data;
   const { network, batch, windows } = recipe;
+  const { noise: schedule } = recipe.objective;
   if (network.hidden % (2 * network.heads) !== 0) {
     throw new UserError(`${where}: network.hidden: ${network.hidden} must be a multiple of twice network.heads (${network.heads})`);
   }
@@ -114,46 +128,31 @@ export function checkRecipe(raw: unknown, where: string): Recipe {
       throw new UserError(`${where}: batch.tokens: ${batch.tokens} must be a multiple of the window length ${length}`);
   }
   if (new Set(windows.map(({ length }) => length)).size !== windows.length)
-    throw new UserError(`${where}: windows: a length stands there twice`);
+    throw new UserError(`${where}: windows: a length stands there twice (${windows.map(({ length }) => length).join(", ")})`);
+  if (schedule.kind === "geometric" && schedule.sigmaMin >= schedule.sigmaMax)
+    throw new UserError(`${where}: objective.noise.sigmaMin: ${schedule.sigmaMin} must be below sigmaMax (${schedule.sigmaMax})`);
   return recipe;
 }
 
-function describe(issue: z.core.$ZodIssue): string {
-  const key = issue.path.join(".");
-  if (issue.code === "unrecognized_keys") {
-    return issue.keys
-      .map((name) => `${[...issue.path, name].join(".")}: unknown key; known here: ${knownKeys(issue.path).join(", ")}`)
-      .join("; ");
-  }
-  return `${key || "the recipe"}: ${issue.message}`;
-}
-
-/** The keys that the schema has at a path. */
-function knownKeys(path: readonly PropertyKey[]): string[] {
-  let at: unknown = z.toJSONSchema(schema, { io: "input" });
-  for (const step of path) {
-    const node = at as { properties?: Record<string, unknown>; items?: unknown };
-    at = typeof step === "number" ? node.items : node.properties?.[String(step)];
-  }
-  const node = at as { properties?: object; anyOf?: { properties?: object }[]; oneOf?: { properties?: object }[] } | undefined;
-  const variants = node?.properties ? [node] : [...(node?.anyOf ?? []), ...(node?.oneOf ?? [])];
-  return [...new Set(variants.flatMap((variant) => Object.keys(variant.properties ?? {})))];
-}
-
-/** Sets one key of a recipe from `a.b=value`. */
+/** Sets one key of a recipe from `a.b=value`; list items go by their index. */
 function setKey(raw: unknown, override: string): unknown {
   const at = override.indexOf("=");
-  if (at < 1) throw new UserError(`--set ${override}: expected key=value, for example --set schedule.steps=500`);
-  const path = override.slice(0, at).split(".");
-  const value: unknown = parse(override.slice(at + 1));
-  const copy: unknown = structuredClone(raw);
-  let node = copy as Record<string, unknown>;
-  for (const key of path.slice(0, -1)) {
-    if (typeof node[key] !== "object" || node[key] === null) node[key] = {};
-    node = node[key] as Record<string, unknown>;
-  }
-  node[path.at(-1)!] = value;
-  return copy;
+  const path = override.slice(0, Math.max(0, at)).split(".");
+  if (path.includes("")) throw new UserError(`--set ${override}: expected key=value, for example --set schedule.steps=500`);
+  const value = parseYaml(override.slice(at + 1), `--set ${override}`);
+  const inside = (node: unknown, [key, ...rest]: string[]): unknown => {
+    if (key === undefined) return value;
+    if (Array.isArray(node)) {
+      const index = Number(key);
+      if (!/^\d+$/.test(key) || index > node.length)
+        throw new UserError(`--set ${override}: "${key}" is no item of a list of ${node.length}; give 0 to ${node.length}`);
+      return node.toSpliced(index, 1, inside(node[index] as unknown, rest));
+    }
+    const entries: [string, unknown][] = typeof node === "object" && node !== null ? Object.entries(node) : [];
+    const old = entries.find(([name]) => name === key)?.[1];
+    return Object.fromEntries([...entries, [key, inside(old, rest)]]);
+  };
+  return inside(raw, path);
 }
 
 /** The model's length: the longest window. */

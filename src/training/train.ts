@@ -1,180 +1,169 @@
 /** The training loop: batch → corruption → gradients → update, with validation, samples and checkpoints at their intervals. */
-import { appendLine, exists, joinPath, lockFolder, macrotask, makeFolder, cores, writeFileAtomic } from "#platform";
-import { stringify } from "yaml";
-import { absorb } from "../diffusion/absorb.ts";
+import { cores, joinPath, lockFolder, macrotask, makeFolder } from "#platform";
 import { noiseFrom } from "../diffusion/noise.ts";
 import { run } from "../diffusion/sampler.ts";
-import { writeSeddConfig } from "../objectives/sedd-config.ts";
 import { networkScore } from "../objectives/sedd-score.ts";
-import { seddObjective, type SeddConfig } from "../objectives/sedd.ts";
 import { UserError } from "../platform/errors.ts";
 import { random } from "../platform/random.ts";
 import type { CompileOptions } from "../tensor/index.ts";
-import { windowLength, windowSampler } from "../text/batches.ts";
-import { readCheckpoint, writeCheckpoint, CHECKPOINT, type Checkpoint } from "./checkpoint.ts";
-import { prepareData } from "./data.ts";
+import { windowLength } from "../text/batches.ts";
+import { beginRun, describeRun, type BeginOptions, type Run } from "./begin.ts";
+import { CHECKPOINT, hasCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { lossRunner } from "./loss.ts";
+import { appendMetric, type Metric } from "./metrics.ts";
 import { createOptimizer } from "./optimizer.ts";
-import { lengthOf, type Recipe } from "./recipe.ts";
+import { lengthOf } from "./recipe.ts";
 import { learningRateFactor } from "./schedule.ts";
 import { createValidation } from "./validation.ts";
 
-/** One line of metrics.jsonl. */
-export type Metric =
-  | {
-      readonly kind: "step";
-      readonly step: number;
-      readonly tokens: number;
-      readonly seconds: number;
-      /** Nats a token on this batch, t ≥ 1e-3: noisy, and no bound. */
-      readonly loss: number;
-      readonly gradientNorm: number;
-      readonly learningRate: number;
-      readonly length: number;
-    }
-  | {
-      readonly kind: "validation";
-      readonly step: number;
-      readonly tokens: number;
-      readonly seconds: number;
-      readonly natsPerToken: number;
-      readonly standardError: number;
-    }
-  | { readonly kind: "sample"; readonly step: number; readonly seed: number; readonly text: string };
+export { configOf } from "./begin.ts";
+export type { Metric } from "./metrics.ts";
 
-export interface TrainOptions {
-  readonly recipe: Recipe;
-  /** The run's folder; made if missing. */
-  readonly out: string;
-  readonly resume?: boolean;
-  /** Parameters to begin with (fine-tuning), in the layout of the recipe's network. */
-  readonly from?: { readonly parameters: Float32Array; readonly tokenizer?: unknown };
-  readonly signal?: AbortSignal;
-  readonly onMetric?: (metric: Metric) => void;
-  readonly onCheckpoint?: (step: number) => void;
+/**
+ * `out`: the run's folder, made if missing. `resume`: go on from its checkpoint. `from`: parameters to begin with, read by a fresh run only.
+ * `signal`: stops after the step under way, and saves; while texts are still being prepared, it rejects with its reason.
+ */
+export interface TrainOptions extends BeginOptions {
+  readonly onMetric?: ((metric: Metric) => void) | undefined;
+  /** A checkpoint of this step is on the disk. */
+  readonly onCheckpoint?: ((step: number) => void) | undefined;
+  /** A line for the user, such as that there is nothing left to do. */
+  readonly onNotice?: ((message: string) => void) | undefined;
 }
 
 export interface TrainResult {
   readonly step: number;
-  /** The signal stopped the run; its state is saved. */
+  /** The signal stopped the run before its last step; its state is saved. */
   readonly interrupted: boolean;
 }
 
 const STEP_STREAM = 0x73746570;
-const INITIAL_STREAM = 0x696e6974;
 
-/** The network that a recipe describes, once its vocabulary is known. */
-export function configOf(recipe: Recipe, vocabularySize: number): SeddConfig {
-  const { network, objective } = recipe;
-  return {
-    network: { ...network, states: vocabularySize + 1 },
-    noise: objective.noise,
-    parameterization: objective.parameterization,
-    scaleBySigma: objective.scaleBySigma,
-  };
-}
-
-/** Trains, or goes on training, in a folder of its own. Resuming is exact: the same processor, threads and runtime give the same bits. */
+/**
+ * Trains, or goes on training, in a folder of its own. Resuming is exact: the same processor, threads and runtime give the same bits.
+ *
+ * @throws UserError for a folder in use, a checkpoint that is in the way, missing or of another run, texts that do not do, a full disk, and a
+ *   loss that is not finite (then the last checkpoint is as it was)
+ */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { out } = options;
+  const { out, resume } = options;
+  const checkFolder = async (): Promise<void> => {
+    if (resume === true && !(await hasCheckpoint(out)))
+      throw new UserError(`--out ${out}: no ${CHECKPOINT} to resume from; leave out --resume to begin`);
+    if (resume !== true && (await hasCheckpoint(out)))
+      throw new UserError(`--out ${out}: holds a checkpoint already; give --resume to go on with it, or another folder`);
+  };
+  if (resume === true) await checkFolder(); // before a folder is made for nothing
   await makeFolder(out);
   const unlock = await lockFolder(out);
   try {
-    if (!options.resume && (await exists(joinPath(out, CHECKPOINT)))) {
-      throw new UserError(`--out ${out}: holds a checkpoint already; give --resume to go on with it, or another folder`);
+    await checkFolder();
+    const begun = await beginRun(options);
+    const { step } = begun.begin;
+    const { steps } = options.recipe.schedule;
+    if (step >= steps) {
+      options.onNotice?.(`nothing to do: the run in ${out} is at step ${step} of ${steps}; raise schedule.steps to go on`);
+      return { step, interrupted: false };
     }
-    return await trainIn(options);
+    await describeRun(begun, options.recipe, out);
+    return await loop(begun, options);
   } finally {
     await unlock();
   }
 }
 
-async function trainIn({ recipe, out, resume, from, signal, onMetric, onCheckpoint }: TrainOptions): Promise<TrainResult> {
-  const { tokenizer, train: trainTokens, valid } = await prepareData(recipe, out, from?.tokenizer);
-  const config = configOf(recipe, tokenizer.size);
-  const objective = seddObjective(config);
+async function loop(
+  { tokenizer, config, objective, valid, sampler, begin }: Run,
+  { recipe, out, signal, onMetric, onCheckpoint }: TrainOptions,
+): Promise<TrainResult> {
   const { layout } = objective;
-  const runtime: CompileOptions = { threads: recipe.threads ?? cores(), spinning: true };
-  const length = lengthOf(recipe);
-  await writeFileAtomic(joinPath(out, "config.json"), `${JSON.stringify(writeSeddConfig({ sedd: config, length }), null, 2)}\n`);
-  await writeFileAtomic(joinPath(out, "recipe.yaml"), stringify(recipe));
-
-  const begin = resume ? await readCheckpoint(out, layout.size) : freshState();
   const { state, seed } = begin;
-  let { step, tokens } = begin;
-  function freshState(): Checkpoint {
-    if (from && from.parameters.length !== layout.size) {
-      throw new UserError(
-        `--from: the model has ${from.parameters.length} parameters, the recipe's network ${layout.size}; make network and tokenizer agree`,
-      );
-    }
-    const parameters = from ? from.parameters.slice() : objective.initialize(random(recipe.seed, INITIAL_STREAM));
-    const data = windowSampler(trainTokens, recipe.seed).state();
-    return {
-      state: { parameters, ema: parameters.slice(), first: layout.allocate(), second: layout.allocate() },
-      step: 0,
-      tokens: 0,
-      seconds: 0,
-      seed: recipe.seed,
-      data,
-    };
-  }
-
-  const sampler = windowSampler(trainTokens, begin.data);
-  const optimizer = await createOptimizer(layout, recipe.optimizer, objective.isHiddenMatrix, runtime);
-  const losses = lossRunner(objective, runtime);
-  const validation = await createValidation(objective, config, valid, { windows: recipe.validation.windows, length, seed }, runtime);
-  const score = networkScore(config, state.ema, runtime);
+  const { steps } = recipe.schedule;
+  const { accumulate } = recipe.batch;
+  const length = lengthOf(recipe);
+  const runtime: CompileOptions = { threads: recipe.threads ?? cores(), spinning: true };
+  const disposables: { dispose(): Promise<void> }[] = [];
+  const own = <T extends { dispose(): Promise<void> }>(value: T): T => {
+    disposables.push(value);
+    return value;
+  };
   const gradients = layout.allocate();
-  const partial = recipe.batch.accumulate > 1 ? layout.allocate() : gradients;
+  const partial = accumulate > 1 ? layout.allocate() : gradients;
+  let { step, tokens } = begin;
   const started = performance.now();
   const seconds = (): number => begin.seconds + (performance.now() - started) / 1000;
   const record = async (metric: Metric): Promise<void> => {
-    await appendLine(joinPath(out, "metrics.jsonl"), JSON.stringify(metric));
+    await appendMetric(out, metric);
     onMetric?.(metric);
   };
+
   let saved = step;
   const save = async (): Promise<void> => {
+    if (!Object.values(state).every((buffer: Float32Array) => buffer.every(Number.isFinite)))
+      throw await diverged(`step ${step}: the weights are not finite`);
     await writeCheckpoint(out, { state, step, tokens, seconds: seconds(), seed, data: sampler.state() });
     saved = step;
     onCheckpoint?.(step);
   };
-
-  /** The summed gradient of a step's batches, in `gradients`; returns the summed loss and the tokens. */
-  const accumulate = async (rows: number, windowTokens: number, number: number): Promise<{ sum: number; count: number }> => {
-    let [sum, count] = [0, 0];
-    for (let micro = 0; micro < recipe.batch.accumulate; micro++) {
-      const batch = await sampler.nextBatch(rows, windowTokens);
-      const shape = { batch: rows, length: windowTokens };
-      const corruption = objective.corrupt(batch, shape, random(seed, STEP_STREAM, number, micro), true);
-      sum += await losses.run(state.parameters, corruption, shape, micro === 0 ? gradients : partial);
-      if (micro > 0) for (let i = 0; i < gradients.length; i++) gradients[i]! += partial[i]!;
-      count += batch.length;
-    }
-    return { sum, count };
+  const diverged = async (what: string): Promise<UserError> => {
+    const path = joinPath(out, CHECKPOINT);
+    const kept = (await hasCheckpoint(out)) ? `the last good checkpoint, ${path}, is of step ${saved}` : "there is no checkpoint yet";
+    return new UserError(`${what}; ${kept}; lower optimizer.learningRate${step > 0 ? " and --resume" : ""}`);
   };
 
   try {
-    while (step < recipe.schedule.steps && !signal?.aborted) {
+    const optimizer = own(await createOptimizer(layout, recipe.optimizer, objective.isHiddenMatrix, runtime));
+    const losses = own(lossRunner(objective, runtime));
+    const validation = own(await createValidation(objective, config, valid, { windows: recipe.validation.windows, length, seed }, runtime));
+    const score = own(networkScore(config, state.ema, runtime));
+
+    /** The summed gradient of a step's forward passes, in `gradients`; returns the summed loss and the tokens. */
+    const differentiate = async (number: number, windowTokens: number): Promise<{ sum: number; count: number }> => {
+      const shape = { batch: recipe.batch.tokens / windowTokens, length: windowTokens };
+      // Times are stratified over the whole step: pass m of n has the strata m, m + n, m + 2n … of all.
+      const u = random(seed, STEP_STREAM, number).uniform();
+      let [sum, count] = [0, 0];
+      for (let pass = 0; pass < accumulate; pass++) {
+        const batch = await sampler.nextBatch(shape.batch, windowTokens);
+        const corruption = objective.corrupt(batch, shape, random(seed, STEP_STREAM, number, pass), true, (pass + u) / accumulate);
+        sum += await losses.run(state.parameters, corruption, shape, pass === 0 ? gradients : partial);
+        if (pass > 0) for (let i = 0; i < gradients.length; i++) gradients[i]! += partial[i]!;
+        count += batch.length;
+      }
+      return { sum, count };
+    };
+    const drawSamples = async (): Promise<void> => {
+      const noise = noiseFrom(config.noise);
+      for (let i = 0; i < recipe.samples.count; i++) {
+        let last: Int32Array | undefined;
+        for await (const frame of run(score, { noise, length, steps: recipe.samples.steps, seed: i, signal, pause: macrotask }))
+          if (frame.done) last = frame.tokens;
+        if (last) await record({ kind: "sample", step, seed: i, text: tokenizer.decode(last) });
+      }
+    };
+    /** What an interruption may cut short: the step is done, and is saved. */
+    const unlessAborted = async (work: () => Promise<void>): Promise<void> => {
+      try {
+        await work();
+      } catch (error) {
+        if (!signal?.aborted || error !== signal.reason) throw error;
+      }
+    };
+
+    while (step < steps && !signal?.aborted) {
       const number = step + 1;
       const windowTokens = windowLength(recipe.windows, seed, number);
-      const { sum, count } = await accumulate(recipe.batch.tokens / windowTokens, windowTokens, number);
+      const { sum, count } = await differentiate(number, windowTokens);
       const factor = learningRateFactor(recipe.schedule, number);
-      const finite = Number.isFinite(sum);
-      const norm = finite
+      const norm = Number.isFinite(sum)
         ? await optimizer.update(state, gradients, { step: number, factor, scale: 1 / count, emaDecay: recipe.ema })
         : NaN;
-      if (!finite || !Number.isFinite(norm)) {
-        const kept = (await exists(joinPath(out, CHECKPOINT)))
-          ? `the last good checkpoint is of step ${saved}`
-          : "there is no checkpoint yet";
-        throw new UserError(
-          `step ${number}: the loss is ${sum} and its gradient's norm ${norm}; ${kept}; lower optimizer.learningRate and --resume`,
-        );
-      }
+      if (!Number.isFinite(norm))
+        throw await diverged(`step ${number}: the loss is ${sum / count} a token and its gradient's norm ${norm}`);
       step = number;
       tokens += count;
-      const due = (every: number): boolean => step % every === 0 || step === recipe.schedule.steps;
+      const due = (every: number): boolean => step % every === 0 || step === steps;
+      const learningRate = recipe.optimizer.learningRate * factor;
       await record({
         kind: "step",
         step,
@@ -182,28 +171,22 @@ async function trainIn({ recipe, out, resume, from, signal, onMetric, onCheckpoi
         seconds: seconds(),
         loss: sum / count,
         gradientNorm: norm,
-        learningRate: recipe.optimizer.learningRate * factor,
+        learningRate,
         length: windowTokens,
       });
-      if (due(recipe.validation.every))
-        await record({ kind: "validation", step, tokens, seconds: seconds(), ...(await validation.bound(state.ema)) });
-      if (due(recipe.samples.every)) await drawSamples();
+      if (due(recipe.validation.every)) {
+        await unlessAborted(async () => {
+          const bound = await validation.bound(state.ema, { signal, pause: macrotask });
+          await record({ kind: "validation", step, tokens, seconds: seconds(), ...bound });
+        });
+      }
+      if (due(recipe.samples.every)) await unlessAborted(drawSamples);
       if (due(recipe.checkpoint.every)) await save();
       await macrotask();
     }
-    if (saved !== step || (step === 0 && signal?.aborted)) await save();
+    if (saved !== step || !(await hasCheckpoint(out))) await save();
   } finally {
-    await Promise.all([optimizer.dispose(), losses.dispose(), validation.dispose(), score.dispose()]);
+    await Promise.all(disposables.map((value) => value.dispose()));
   }
-  return { step, interrupted: signal?.aborted ?? false };
-
-  async function drawSamples(): Promise<void> {
-    const { count, steps } = recipe.samples;
-    const noise = noiseFrom(config.noise);
-    for (let i = 0; i < count; i++) {
-      let last: Int32Array = new Int32Array(length).fill(absorb(tokenizer.size).mask);
-      for await (const frame of run(score, { noise, length, steps, seed: i, signal, pause: macrotask })) last = frame.tokens;
-      await record({ kind: "sample", step, seed: i, text: tokenizer.decode(last) });
-    }
-  }
+  return { step, interrupted: step < steps };
 }

@@ -40,10 +40,13 @@ export interface OnnxOptions {
 export function toOnnx(program: Program, { standard = false }: OnnxOptions = {}): Uint8Array {
   const lowered = simplify(lowerScatterRows(standard ? lowerFusedMatMul(program) : program));
   const names = new Map<Node, string>();
+  const own = [...Object.keys(lowered.inputs), ...Object.keys(lowered.outputs)];
+  let prefix = "v";
+  while (own.some((name) => name.startsWith(prefix))) prefix += "_";
   const nameOf = (tensor: Tensor): string => {
     const { node } = tensor;
     if (node.op === "Input") return node.name!;
-    if (!names.has(node)) names.set(node, `v${names.size}`);
+    if (!names.has(node)) names.set(node, `${prefix}${names.size}`);
     return node.outputs.length === 1 ? names.get(node)! : `${names.get(node)}.${tensor.index}`;
   };
   const nodes = topologicalOrder(Object.values(lowered.outputs));

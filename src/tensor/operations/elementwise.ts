@@ -7,13 +7,14 @@ import { reduceSum } from "./reduce.ts";
 export type Operand = Tensor | number;
 export const lift = (operand: Operand): Tensor => (typeof operand === "number" ? scalar(operand) : operand);
 
-/** The shape that two shapes broadcast to. */
-export function broadcast(operation: string, a: Shape, b: Shape): Shape {
+/** The shape that two shapes broadcast to; an error shows `whole`. */
+export function broadcast(operation: string, a: Shape, b: Shape, whole: readonly [Shape, Shape] = [a, b]): Shape {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => {
     const x = a[a.length - rank + i] ?? 1;
     const y = b[b.length - rank + i] ?? 1;
-    if (x !== y && x !== 1 && y !== 1) throw new TraceError(`${operation}: shapes do not broadcast: ${show(a)} and ${show(b)}`);
+    if (x !== y && x !== 1 && y !== 1)
+      throw new TraceError(`${operation}: shapes do not broadcast: ${show(whole[0])} and ${show(whole[1])}`);
     return Math.max(x, y);
   });
 }

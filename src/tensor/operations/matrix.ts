@@ -51,7 +51,7 @@ export function matmul(
   if (a.rank < 2 || b.rank < 2) throw new TraceError(`matmul: expects matrices, got ${show(a.shape)} and ${show(b.shape)}`);
   const [sa, sb] = [swap(a.shape, transposeA), swap(b.shape, transposeB)];
   if (sa.at(-1) !== sb.at(-2)) throw new TraceError(`matmul: inner extents differ: ${show(sa)} and ${show(sb)}`);
-  const shape = [...broadcast("matmul", sa.slice(0, -2), sb.slice(0, -2)), sa.at(-2)!, sb.at(-1)!];
+  const shape = [...broadcast("matmul", sa.slice(0, -2), sb.slice(0, -2), [sa, sb]), sa.at(-2)!, sb.at(-1)!];
   const plain = !transposeA && !transposeB && scale === 1;
   return apply(
     plain ? "MatMul" : "FusedMatMul",

@@ -1,6 +1,6 @@
 /** The larger operations of a transformer. Each has a gradient written by hand, because the composed one costs more passes over memory. */
-import { apply, applyMany, constant, ones, show, sizeOf, TraceError, withGradient, type Tensor } from "../program.ts";
-import { add, expect, mul, sigmoid, sub } from "./elementwise.ts";
+import { apply, applyMany, constant, ones, sameShape, show, sizeOf, TraceError, withGradient, type Tensor } from "../program.ts";
+import { add, broadcast, expect, mul, sigmoid, sub } from "./elementwise.ts";
 import { matmul } from "./matrix.ts";
 import { reduceSum } from "./reduce.ts";
 import { reshape } from "./shape.ts";
@@ -28,6 +28,7 @@ export function gelu(x: Tensor): Tensor {
 /** Softmax over the last axis. */
 export function softmax(x: Tensor): Tensor {
   expect("softmax", "float32", x);
+  if (x.rank === 0) throw new TraceError("softmax: needs an axis, got []");
   const y: Tensor = apply(
     "Softmax",
     [x],
@@ -67,10 +68,18 @@ export function layerNorm(x: Tensor, gain: Tensor, shift?: Tensor, eps = 1e-5): 
 }
 
 /**
- * Softmax attention: q [.., n, d], k [.., m, d], v [.., m, d] → [.., n, d]; `mask` is added to the scaled scores. The softmax's gradient
- * needs Σ_j P_ij dP_ij, which equals Σ_d dO_id O_id: a sum over d instead of over m (FlashAttention, Dao et al. 2022, appendix B).
+ * Softmax attention: q [.., n, d], k [.., m, d], v [.., m, e] → [.., n, e]; `mask`, which broadcasts to [.., n, m], is added to the scaled
+ * scores and has no gradient. The softmax's gradient needs Σ_j P_ij dP_ij, which equals Σ_d dO_id O_id: a sum over e instead of over m
+ * (FlashAttention, Dao et al. 2022, appendix B).
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, mask?: Tensor): Tensor {
+  const [lead, [n, d], [m]] = [q.shape.slice(0, -2), q.shape.slice(-2), k.shape.slice(-2)];
+  if (q.rank < 2 || !sameShape(k.shape, [...lead, m!, d!]) || !sameShape(v.shape, [...lead, m!, v.shape.at(-1)!])) {
+    throw new TraceError(`attention: shapes do not fit: ${show(q.shape)}, ${show(k.shape)} and ${show(v.shape)}`);
+  }
+  if (mask && !sameShape(broadcast("attention", mask.shape, [...lead, n!, m!]), [...lead, n!, m!])) {
+    throw new TraceError(`attention: the mask ${show(mask.shape)} does not fit scores of ${show([...lead, n!, m!])}`);
+  }
   const scale = 1 / Math.sqrt(q.shape.at(-1)!);
   const scores = matmul(q, k, { transposeB: true, scale });
   const weights = softmax(mask ? add(scores, mask) : scores);

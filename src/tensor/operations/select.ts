@@ -60,14 +60,17 @@ export function pick(x: Tensor, index: Tensor): Tensor {
     "GatherElements",
     [x, column],
     { dtype: "float32", shape: column.shape },
-    ([d]) => [scatterPicked(zeros([1, 1]), x.shape, column, d!), undefined],
+    ([d]) => [scatterPicked(nothing, x.shape, column, d!), undefined],
     { axis: { int: 1 } },
   );
 }
 
+/** Stands for zeros of any shape as the base of {@link scatterPicked}. */
+export const nothing: Tensor = zeros([1, 1]);
+
 /**
- * `base` + the values [n, 1] put at `column` [n, 1] of each row. A base of shape [1, 1] stands for zeros of `shape`: gradient.ts replaces it
- * by the rest of the adjoint, so that the sum costs one pass. One index a row, so no two updates meet.
+ * `base` + the values [n, 1] put at `column` [n, 1] of each row. gradient.ts replaces the base {@link nothing} by the rest of the adjoint, so
+ * that the sum costs one pass. One index a row, so no two updates meet.
  */
 export function scatterPicked(base: Tensor, shape: Shape, column: Tensor, values: Tensor): Tensor {
   return apply("ScatterElements", [base, column, values], { dtype: "float32", shape }, undefined, {

@@ -3,7 +3,8 @@ import { apply, applyMany, integers, sameShape, show, sizeOf, TraceError, zeros,
 import { broadcast, unbroadcast } from "./elementwise.ts";
 
 export function reshape(x: Tensor, shape: Shape): Tensor {
-  if (sizeOf(x.shape) !== sizeOf(shape)) throw new TraceError(`reshape: sizes differ: ${show(x.shape)} to ${show(shape)}`);
+  if (sizeOf(x.shape) !== sizeOf(shape) || shape.some((extent) => extent < 1))
+    throw new TraceError(`reshape: sizes differ: ${show(x.shape)} to ${show(shape)}`);
   if (sameShape(x.shape, shape)) return x;
   return apply("Reshape", [x, integers(shape)], { dtype: x.dtype, shape }, ([d]) => [reshape(d!, x.shape), undefined]);
 }
@@ -29,7 +30,9 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
   if (!first) throw new TraceError("concat: nothing to join");
   for (const part of parts) {
     if (part.dtype !== first.dtype || part.rank !== first.rank || part.shape.some((extent, i) => i !== axis && extent !== first.shape[i])) {
-      throw new TraceError(`concat: parts do not fit along axis ${axis}: ${show(first.shape)} and ${show(part.shape)}`);
+      throw new TraceError(
+        `concat: parts do not fit along axis ${axis}: ${first.dtype} ${show(first.shape)} and ${part.dtype} ${show(part.shape)}`,
+      );
     }
   }
   if (first.shape[axis] === undefined) throw new TraceError(`concat: axis ${axis} is outside ${show(first.shape)}`);
@@ -40,7 +43,7 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
 
 /** Cuts `x` along `axis` into parts of the given sizes. The gradient is a Concat: cheaper than a padded sum for each part. */
 export function split(x: Tensor, axis: number, sizes: readonly number[]): Tensor[] {
-  if (x.shape[axis] === undefined || sizes.reduce((a, b) => a + b, 0) !== x.shape[axis]) {
+  if (x.shape[axis] === undefined || sizes.reduce((a, b) => a + b, 0) !== x.shape[axis] || sizes.some((size) => size < 1)) {
     throw new TraceError(`split: ${show(sizes)} does not cut axis ${axis} of ${show(x.shape)}`);
   }
   const specs = sizes.map((size) => ({ dtype: x.dtype, shape: x.shape.map((extent, i) => (i === axis ? size : extent)) }));

@@ -1,0 +1,64 @@
+/** What `sample` and `infill` do alike: load, draw, show, print. Texts go to standard output, all else to standard error. */
+import { load, type Model } from "../model.ts";
+import type { Sample, SampleFrame, SampleOptions } from "../objectives/sedd-model.ts";
+import { printable } from "./cells.ts";
+import { mayColor, type Io } from "./io.ts";
+import type { GenerateOptions } from "./options.ts";
+import { duration, statusLine } from "./progress.ts";
+import { watchView } from "./watch.ts";
+
+export async function generate(
+  io: Io,
+  { model: name, device, weights, threads, json, watch, ...settings }: GenerateOptions,
+  draw: (model: Model, options: SampleOptions) => Promise<Sample[]>,
+): Promise<void> {
+  const { signal } = io;
+  const model = await load(name, { device, weights, threads, signal });
+  try {
+    const view = watch ? watchOf(model, settings.count, io) : stepCounter(io);
+    let samples: Sample[];
+    try {
+      samples = await draw(model, { ...settings, signal, onStep: view && ((frame) => frame.sequence === 0 && view.show(frame)) });
+      signal.throwIfAborted();
+      view?.finish();
+    } finally {
+      view?.close();
+    }
+    if (json) for (const sample of samples) io.stdout.write(`${JSON.stringify(sample)}\n`);
+    else print(samples, io);
+  } finally {
+    await model.dispose();
+  }
+}
+
+const watchOf = ({ tokenizer }: Model, count: number, io: Io) =>
+  watchView({
+    output: io.stdout,
+    messages: io.stderr,
+    color: mayColor(io.stdout, io.env),
+    pieces: (tokens) => tokenizer.pieces(tokens),
+    mask: tokenizer.size,
+    title: count > 1 ? `sample 1 of ${count}  ` : "",
+    signal: io.signal,
+  });
+
+/** On a terminal, how far the sampler is. */
+function stepCounter({ stderr }: Io) {
+  if (!stderr.isTTY) return undefined;
+  const line = statusLine(stderr);
+  return {
+    show: ({ step, steps }: SampleFrame) => line.update(`step ${step}/${steps}`),
+    finish: () => line.clear(),
+    close: () => line.clear(),
+  };
+}
+
+function print(samples: readonly Sample[], { stdout, stderr }: Io): void {
+  const [{ seed, steps, sampler }] = samples as [Sample, ...Sample[]];
+  samples.forEach(({ text }, i) => {
+    if (samples.length > 1) stderr.write(`--- seed ${seed}, sample ${i + 1} ---\n`);
+    stdout.write(`${stdout.isTTY ? printable(text) : text}\n`);
+  });
+  const seconds = samples.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / 1000;
+  stderr.write(`--- seed ${seed}, ${sampler}, ${steps} steps, ${duration(seconds)} ---\n`);
+}

@@ -1,0 +1,77 @@
+/** Options that several commands share, and the checks of their values. */
+import { Option, type Command } from "commander";
+import { UserError } from "../platform/errors.ts";
+
+interface Range {
+  readonly min: number;
+  readonly max: number;
+  readonly example: number;
+}
+
+/** A parser of whole numbers within a range, for the flag that errors name. */
+export function whole(flag: string, { min, max, example }: Range): (text: string) => number {
+  return (text) => {
+    const value = /^[+-]?\d+$/.test(text.trim()) ? Number(text) + 0 : Number.NaN;
+    if (value >= min && value <= max) return value;
+    throw new UserError(`${flag} ${text || '""'}: expected a whole number from ${min} to ${max}, for example ${flag} ${example}`);
+  };
+}
+
+/** A parser that refuses the empty text (an unset variable of a script, mostly). */
+export function filled(flag: string, example: string): (text: string) => string {
+  return (text) => {
+    if (text.trim() !== "") return text;
+    throw new UserError(`${flag} "": empty; expected for example ${flag} ${example}`);
+  };
+}
+
+const seedRange: Range = { min: 0, max: Number.MAX_SAFE_INTEGER, example: 7 };
+export const parseSeed = whole("--seed", seedRange);
+
+export interface ModelOptions {
+  readonly model?: string;
+  readonly device?: "cpu" | "wasm";
+  readonly weights?: "ema" | "raw";
+  readonly threads?: number;
+}
+
+/** --model, --device, --weights, --threads. */
+export const modelOptions = (command: Command): Command =>
+  command
+    .option(
+      "--model <M>",
+      "a model's folder, or the name of one that comes with the package (default: fairytales)",
+      filled("--model", "fairytales"),
+    )
+    .addOption(
+      new Option("--device <D>", "what computes: the native runtime or its WebAssembly build (default: cpu)").choices(["cpu", "wasm"]),
+    )
+    .addOption(
+      new Option("--weights <W>", "of a training run: the moving average or the raw weights (default: ema)").choices(["ema", "raw"]),
+    )
+    .option("--threads <N>", "threads of the network (default: all cores)", whole("--threads", { min: 1, max: 256, example: 2 }));
+
+export interface GenerateOptions extends ModelOptions {
+  readonly length?: number;
+  readonly steps?: number;
+  readonly sampler?: "analytic" | "euler" | "first-hitting";
+  readonly seed?: number;
+  readonly count: number;
+  readonly json?: true;
+  readonly watch?: true;
+}
+
+/** What `sample` and `infill` have in common. */
+export const generateOptions = (command: Command, length: string): Command =>
+  modelOptions(command)
+    .option("--length <N>", length, whole("--length", { min: 1, max: 65_536, example: 128 }))
+    .option(
+      "--steps <K>",
+      "denoising steps; for first-hitting the most network calls (default: 128; first-hitting: one call a token)",
+      whole("--steps", { min: 1, max: 100_000, example: 128 }),
+    )
+    .addOption(new Option("--sampler <name>", "how a step is made (default: analytic)").choices(["analytic", "euler", "first-hitting"]))
+    .option("--seed <S>", "the same seed gives the same texts (default: drawn, and printed)", parseSeed)
+    .option("--count <C>", "how many texts", whole("--count", { min: 1, max: 10_000, example: 4 }), 1)
+    .option("--json", "print one JSON object a line: text, tokens, seed, steps, sampler, model, milliseconds")
+    .option("--watch", "show the denoising as it happens");

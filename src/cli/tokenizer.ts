@@ -1,0 +1,40 @@
+/** `sedd tokenizer train`: text files in, a standard tokenizer.json out. */
+import { writeFileAtomic } from "#platform";
+import { Option } from "commander";
+import { UserError } from "../platform/errors.ts";
+import type { Define } from "./commands.ts";
+import { notice, type Io } from "./io.ts";
+import { filled, whole } from "./options.ts";
+
+interface Options {
+  readonly data: readonly string[];
+  readonly size?: number;
+  readonly out: string;
+  readonly kind: "bpe" | "character";
+  readonly special?: readonly string[];
+}
+
+export const define: Define = (command, io) =>
+  void command
+    .helpCommand(false)
+    .command("train")
+    .description("train a tokenizer on text files")
+    .requiredOption("--data <file...>", "text files, UTF-8")
+    .option("--size <N>", "tokens, special ones included; required for bpe", whole("--size", { min: 1, max: 2 ** 20, example: 2048 }))
+    .requiredOption("--out <file>", "the tokenizer.json to write", filled("--out", "tokenizer.json"))
+    .addOption(
+      new Option("--kind <kind>", "byte-level byte-pair encoding, or one token a character").choices(["bpe", "character"]).default("bpe"),
+    )
+    .option("--special <token...>", "special tokens, such as <|endoftext|>")
+    .action((options: Options) => run(options, io));
+
+async function run({ data, size, out, kind, special }: Options, io: Io): Promise<void> {
+  if (kind === "bpe" && size === undefined) throw new UserError("--size: none given; a bpe tokenizer needs one, for example --size 2048");
+  const { trainTokenizer } = await import("../text/train-tokenizer.ts");
+  const tokenizer = await trainTokenizer({ files: data, kind, ...(size === undefined ? {} : { size }), ...(special ? { special } : {}) });
+  io.signal.throwIfAborted();
+  await writeFileAtomic(out, `${JSON.stringify(tokenizer.toJSON(), null, 1)}\n`);
+  const fewer =
+    kind === "bpe" && size !== undefined && tokenizer.size < size ? ` (the text gives no more than that of the ${size} asked for)` : "";
+  notice(io, `${out}: ${tokenizer.size} tokens, ${kind}${fewer}`);
+}

@@ -1,0 +1,71 @@
+/** `sedd train`: a recipe in, a run's folder out. The folder is a model. */
+import { baseName, joinPath } from "#platform";
+import type { Define } from "./commands.ts";
+import { notice, type Io } from "./io.ts";
+import { filled } from "./options.ts";
+
+interface Options {
+  readonly out?: string;
+  readonly resume?: true;
+  readonly from?: string;
+  readonly set?: readonly string[];
+}
+
+export const define: Define = (command, io) =>
+  void command
+    .argument("<recipe>", "the recipe, a YAML file", filled("recipe", "recipes/fairytales.yaml"))
+    .option("--out <folder>", "the run's folder (default: runs/<name of the recipe's file>)", filled("--out", "runs/x"))
+    .option("--resume", "go on from the folder's checkpoint, as if the run had never stopped")
+    .option("--from <M>", "begin with the weights and the tokenizer of a model (fine-tuning)", filled("--from", "fairytales"))
+    .option("--set <key=value...>", "change a key of the recipe, for example --set schedule.steps=500")
+    .addHelpText("after", "\nCtrl-C saves a checkpoint and ends with exit code 130; --resume goes on from there.")
+    .action((recipe: string, options: Options) => run(recipe, options, io));
+
+async function run(path: string, { out = defaultOut(path), resume, from, set = [] }: Options, io: Io): Promise<void> {
+  const { signal, stderr } = io;
+  const [{ readRecipe }, { train }, { trainingProgress }] = await Promise.all([
+    import("../training/recipe.ts"),
+    import("../training/train.ts"),
+    import("./progress.ts"),
+  ]);
+  const recipe = await readRecipe(path, set);
+  const begin = from === undefined ? undefined : await readStart(from);
+  const { steps } = recipe.schedule;
+  const progress = trainingProgress(stderr, steps);
+  const stopping = (): void => {
+    progress.close();
+    notice(io, "stopping and saving; Ctrl-C again stops at once, without saving");
+  };
+  signal.addEventListener("abort", stopping, { once: true });
+  try {
+    const { step, interrupted } = await train({
+      recipe,
+      out,
+      signal,
+      onMetric: progress.metric,
+      onNotice: (message) => {
+        progress.close();
+        notice(io, message);
+      },
+      ...(resume ? { resume } : {}),
+      ...(begin ? { from: begin } : {}),
+    });
+    progress.close();
+    if (interrupted) {
+      notice(io, `stopped and saved at step ${step} of ${steps}; go on with --resume`);
+      signal.throwIfAborted();
+    }
+    notice(io, `step ${step} of ${steps} done; the model is in ${out}: sedd sample --model ${out}`);
+  } finally {
+    progress.close();
+    signal.removeEventListener("abort", stopping);
+  }
+}
+
+const defaultOut = (recipe: string): string => joinPath("runs", baseName(recipe).replace(/\.ya?ml$/i, ""));
+
+async function readStart(name: string): Promise<{ parameters: Float32Array; tokenizer?: unknown }> {
+  const { findModel, readModel } = await import("../model.ts");
+  const { parameters, tokenizer } = await readModel(await findModel(name));
+  return { parameters, ...(tokenizer ? { tokenizer: tokenizer.toJSON() } : {}) };
+}

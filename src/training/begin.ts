@@ -1,0 +1,143 @@
+/**
+ * Where a run begins: from fresh parameters, from another model's (fine-tuning), or from its own checkpoint. Everything that can be wrong is found
+ * here, before the folder's description of the run is written.
+ */
+import { exists, joinPath, writeFileAtomic } from "#platform";
+import { stringify } from "yaml";
+import type { Objective } from "../objectives/objective.ts";
+import { writeSeddConfig } from "../objectives/sedd-config.ts";
+import { seddObjective, type SeddConfig } from "../objectives/sedd.ts";
+import { UserError } from "../platform/errors.ts";
+import { random } from "../platform/random.ts";
+import { windowSampler, type WindowSampler } from "../text/batches.ts";
+import type { TokenSource } from "../text/source.ts";
+import { fingerprint, loadTokenizer, type Tokenizer } from "../text/tokenizer.ts";
+import { CHECKPOINT, readCheckpoint, type Checkpoint } from "./checkpoint.ts";
+import { prepareData } from "./data.ts";
+import { dropMetricsAfter } from "./metrics.ts";
+import { lengthOf, readYaml, type Recipe } from "./recipe.ts";
+
+/** What a fine-tuned run begins with. */
+export interface StartingPoint {
+  /** In the layout of the recipe's network. */
+  readonly parameters: Float32Array;
+  /** The model's tokenizer.json; left out, the recipe's tokenizer counts. */
+  readonly tokenizer?: unknown;
+  /** The model's configuration: networks of other heads, say, can have as many parameters. */
+  readonly config?: SeddConfig;
+}
+
+export interface Run {
+  readonly tokenizer: Tokenizer;
+  readonly config: SeddConfig;
+  readonly objective: Objective;
+  readonly valid: TokenSource;
+  readonly sampler: WindowSampler;
+  readonly begin: Checkpoint;
+}
+
+export interface BeginOptions {
+  readonly recipe: Recipe;
+  readonly out: string;
+  readonly resume?: boolean | undefined;
+  readonly from?: StartingPoint | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const INITIAL_STREAM = 0x696e6974;
+
+/** The network that a recipe describes, once its vocabulary is known. */
+export function configOf(recipe: Recipe, vocabularySize: number): SeddConfig {
+  const { network, objective } = recipe;
+  return {
+    network: { ...network, states: vocabularySize + 1 },
+    noise: objective.noise,
+    parameterization: objective.parameterization,
+    scaleBySigma: objective.scaleBySigma,
+  };
+}
+
+/** Prepares the texts and reads or makes the state. Of what is in the folder, only texts that have changed are written. */
+export async function beginRun({ recipe, out, resume, from, signal }: BeginOptions): Promise<Run> {
+  if (resume) await checkSameRun(recipe, out);
+  const data = await prepareData({ recipe, out, resume, given: from?.tokenizer, signal });
+  const config = configOf(recipe, data.tokenizer.size);
+  const objective = seddObjective(config);
+  const begin = resume ? await readCheckpoint(out, objective.layout.size) : fresh();
+  if (begin.seed !== recipe.seed) throw notThisRun("seed", recipe.seed, begin.seed, out);
+  const sampler = windowSampler(data.train, begin.data);
+  return { tokenizer: data.tokenizer, valid: data.valid, config, objective, sampler, begin };
+
+  function fresh(): Checkpoint {
+    const { layout } = objective;
+    if (from) checkStart(from, config, layout.size);
+    const parameters = from ? from.parameters.slice() : objective.initialize(random(recipe.seed, INITIAL_STREAM));
+    const place = windowSampler(data.train, recipe.seed).state();
+    const state = { parameters, ema: parameters.slice(), first: layout.allocate(), second: layout.allocate() };
+    return { state, step: 0, tokens: 0, seconds: 0, seed: recipe.seed, data: place };
+  }
+}
+
+/** Writes what makes the folder a model and what it is trained by, and drops metrics of steps that are still to come. */
+export async function describeRun({ config, begin }: Run, recipe: Recipe, out: string): Promise<void> {
+  const model = writeSeddConfig({ sedd: config, length: lengthOf(recipe) });
+  await writeFileAtomic(joinPath(out, "config.json"), `${JSON.stringify(model, null, 2)}\n`);
+  await writeFileAtomic(joinPath(out, "recipe.yaml"), stringify(recipe));
+  await dropMetricsAfter(out, begin.step);
+}
+
+/** A model to begin with must have the recipe's network. */
+function checkStart({ parameters, config: given }: StartingPoint, config: SeddConfig, size: number): void {
+  const other = given && difference(config.network, { ...given.network, dropout: config.network.dropout }, "network");
+  if (other) {
+    throw new UserError(
+      `--from: the model's ${other.key} is ${show(other.b)}, the recipe's ${show(other.a)}; make network and tokenizer agree`,
+    );
+  }
+  if (parameters.length !== size) {
+    throw new UserError(
+      `--from: the model has ${parameters.length} parameters, the recipe's network ${size}; make network and tokenizer agree`,
+    );
+  }
+}
+
+/** The sections that make a run what it is; the others (schedule, batch, rates, windows, validation …) may change when it goes on. */
+const fixedKeys = [["objective"], ["network"], ["optimizer", "kind"], ["seed"], ["data", "separator"]] as const;
+
+/** UserError where a recipe is another than that of the run in a folder, but for what may change. */
+async function checkSameRun(recipe: Recipe, out: string): Promise<void> {
+  const path = joinPath(out, "recipe.yaml");
+  if (!(await exists(path))) return;
+  const stored = await readYaml(path);
+  for (const keys of fixedKeys) {
+    const other = difference(valueAt(recipe, keys), valueAt(stored, keys), keys.join("."));
+    if (other) throw notThisRun(other.key, other.a, other.b, out);
+  }
+  const begun = valueAt(stored, ["tokenizer"]);
+  if (!difference(recipe.tokenizer, begun, "")) return;
+  const own = await fingerprint(await loadTokenizer(joinPath(out, "tokenizer.json")));
+  if (typeof recipe.tokenizer !== "string" || (await fingerprint(await loadTokenizer(recipe.tokenizer))) !== own) {
+    throw notThisRun("tokenizer", recipe.tokenizer, begun, out);
+  }
+}
+
+const notThisRun = (key: string, given: unknown, own: unknown, out: string): UserError =>
+  new UserError(
+    `${key}: ${show(given)}, but the run in ${out} (${CHECKPOINT}) was begun with ${show(own)}; resume with that, or begin another run`,
+  );
+
+const show = (value: unknown): string => (value === undefined ? "none" : JSON.stringify(value));
+
+const valueAt = (value: unknown, keys: readonly string[]): unknown =>
+  keys.reduce((node, key) => (node as Record<string, unknown> | null | undefined)?.[key], value);
+
+/** The first leaf in which two plain values differ. */
+function difference(a: unknown, b: unknown, key: string): { key: string; a: unknown; b: unknown } | undefined {
+  const isSection = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
+  if (!isSection(a) || !isSection(b)) return a === b ? undefined : { key, a, b };
+  for (const name of new Set([...Object.keys(a), ...Object.keys(b)])) {
+    const found = difference(a[name], b[name], key === "" ? name : `${key}.${name}`);
+    if (found) return found;
+  }
+  return undefined;
+}

@@ -1,0 +1,91 @@
+/** SEDD's config.json: the official code's is read, ours comes back unchanged, a wrong one is an error that names the key. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { UserError } from "../../src/platform/errors.ts";
+import { readSeddConfig, writeSeddConfig, type ModelConfig } from "../../src/objectives/sedd-config.ts";
+import { goldenJson } from "../support/fixtures.ts";
+
+const official = goldenJson<Record<string, Record<string, unknown>>>("sedd-absorb/config.json");
+
+test("the official configuration", () => {
+  expect(readSeddConfig(official, "config.json")).toEqual({
+    length: 24,
+    sedd: {
+      network: { states: 51, hidden: 64, layers: 2, heads: 4, conditioning: 32, dropout: 0.1 },
+      // The official log-linear schedule has eps = 1e-3 and ignores the file's sigma_min and sigma_max.
+      noise: { kind: "loglinear", eps: 1e-3 },
+      parameterization: "score",
+      scaleBySigma: true,
+    },
+  });
+});
+
+test("what is written reads back the same, through JSON", () => {
+  const size = fc.integer({ min: 1, max: 6 });
+  const noises = fc.oneof(
+    fc.record({ kind: fc.constant("loglinear" as const), eps: fc.double({ min: 1e-5, max: 0.5, noNaN: true }) }),
+    fc.record({
+      kind: fc.constant("geometric" as const),
+      sigmaMin: fc.double({ min: 1e-6, max: 0.1, noNaN: true }),
+      sigmaMax: fc.double({ min: 1, max: 30, noNaN: true }),
+    }),
+  );
+  const configs: fc.Arbitrary<ModelConfig> = fc
+    .tuple(
+      size,
+      size,
+      size,
+      size,
+      size,
+      size,
+      fc.double({ min: 0, max: 0.9, noNaN: true }),
+      noises,
+      fc.constantFrom("score" as const, "normalized" as const),
+      fc.boolean(),
+    )
+    .map(([tokens, heads, pairs, layers, conditioning, length, dropout, noise, parameterization, scaleBySigma]) => ({
+      length,
+      sedd: {
+        network: { states: tokens + 1, hidden: 2 * heads * pairs, layers, heads, conditioning, dropout },
+        noise,
+        parameterization,
+        scaleBySigma,
+      },
+    }));
+  fc.assert(
+    fc.property(configs, (config) => {
+      expect(readSeddConfig(JSON.parse(JSON.stringify(writeSeddConfig(config))), "config.json")).toEqual(config);
+    }),
+  );
+});
+
+describe("a wrong configuration is the user's error, with the file and the key", () => {
+  const change = (...path: [...string[], unknown]): unknown => {
+    const copy = structuredClone(official) as Record<string, unknown>;
+    const [value, key] = [path.at(-1), path.at(-2) as string];
+    const at = path.slice(0, -2).reduce((object: Record<string, unknown>, name) => object[name as string] as Record<string, unknown>, copy);
+    if (value === undefined) delete at[key];
+    else at[key] = value;
+    return copy;
+  };
+  test.each([
+    ["tokens", change("tokens", 0)],
+    ["tokens", change("tokens", undefined)],
+    ["graph.type", change("graph", "type", "none")],
+    ["graph.type", change("graph", "type", "uniform")],
+    ["noise.type", change("noise", "type", "cosine")],
+    ["model.hidden_size", change("model", "hidden_size", 64.5)],
+    ["model.hidden_size", change("model", "hidden_size", 60)],
+    ["model.dropout", change("model", "dropout", 1)],
+    ["model.scale_by_sigma", change("model", "scale_by_sigma", undefined)],
+    ["parameterization", change("parameterization", "logits")],
+  ])("%s", (key, config) => {
+    const read = (): unknown => readSeddConfig(config, "folder/config.json");
+    expect(read).toThrow(UserError);
+    expect(read).toThrow(`folder/config.json: ${key}: `);
+  });
+
+  test("no object at all", () => {
+    for (const config of [null, 3, "x", []]) expect(() => readSeddConfig(config, "config.json")).toThrow(UserError);
+  });
+});

@@ -1,0 +1,72 @@
+/** Small networks and texts, and the loss program that training compiles, run on given corruptions. */
+import type { Parameterization } from "../../src/diffusion/score-entropy-traced.ts";
+import { initializeDDiT } from "../../src/network/ddit.ts";
+import { GRADIENT, lossProgram, PARAMETER, type BatchShape, type Corruption } from "../../src/objectives/objective.ts";
+import { seddObjective, type SeddConfig } from "../../src/objectives/sedd.ts";
+import { random } from "../../src/platform/random.ts";
+import { compile, type Device } from "../../src/tensor/index.ts";
+
+export const devices = ["cpu", "wasm"] as const;
+
+export interface Loss {
+  readonly sum: number;
+  /** Flat. */
+  readonly gradient: Float32Array;
+}
+
+/** The loss program of one shape, compiled once and run for each corruption, all of which have one capacity. */
+export async function lossesOf(
+  config: SeddConfig,
+  parameters: Float32Array,
+  shape: BatchShape,
+  corruptions: readonly Corruption[],
+  device: Device,
+  training = true,
+): Promise<Loss[]> {
+  const objective = seddObjective(config);
+  const { layout } = objective;
+  const executable = await compile(lossProgram(objective, shape, corruptions[0]!.capacity, { training, gradients: true }), { device });
+  const results: Loss[] = [];
+  for (const { feeds } of corruptions) {
+    const gradient = layout.allocate();
+    const { sum } = await executable.run({ ...layout.slices(parameters, PARAMETER), ...feeds }, layout.slices(gradient, GRADIENT));
+    results.push({ sum: Number(sum![0]), gradient });
+  }
+  await executable.dispose();
+  return results;
+}
+
+/** The same for one corruption. */
+export async function lossOf(
+  config: SeddConfig,
+  parameters: Float32Array,
+  shape: BatchShape,
+  corruption: Corruption,
+  device: Device,
+  training = true,
+): Promise<Loss> {
+  return (await lossesOf(config, parameters, shape, [corruption], device, training))[0]!;
+}
+
+export const MASK = 14;
+export const configOf = (parameterization: Parameterization, dropout = 0, scaleBySigma = true): SeddConfig => ({
+  network: { states: MASK + 1, hidden: 16, layers: 2, heads: 2, conditioning: 8, dropout },
+  noise: { kind: "loglinear", eps: 1e-3 },
+  parameterization,
+  scaleBySigma,
+});
+/** A network past its start: adaLN and head are not zero. */
+export const parametersOf = (config: SeddConfig): Float32Array => {
+  const draw = random(4);
+  return initializeDDiT(config.network, random(3)).map((value) => value + 0.15 * draw.normal());
+};
+/** Random tokens. */
+export const textOf = (n: number, seed = 1): Int32Array => {
+  const draw = random(seed);
+  return Int32Array.from({ length: n }, () => draw.integer(MASK));
+};
+export const variants: [string, SeddConfig][] = [
+  ["score, scaled by σ", configOf("score")],
+  ["score, not scaled", configOf("score", 0, false)],
+  ["normalized", configOf("normalized")],
+];

@@ -1,0 +1,171 @@
+/** Recipes: defaults, every kind of wrong key or value named in full, and --set. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { UserError } from "../../src/platform/errors.ts";
+import { checkRecipe, lengthOf, readRecipe } from "../../src/training/recipe.ts";
+import { plainRecipe, temporaryFolder } from "./support.ts";
+
+const plain = (changes: Record<string, unknown> = {}): Record<string, unknown> => plainRecipe({ train: "a.txt", valid: "b.txt" }, changes);
+
+function messageOf(raw: unknown): string {
+  try {
+    checkRecipe(raw, "r.yaml");
+  } catch (error) {
+    expect(error).toBeInstanceOf(UserError);
+    return (error as Error).message;
+  }
+  return "no error";
+}
+
+test("a short recipe gets the defaults; the longest window is the model's length", () => {
+  const recipe = checkRecipe(plain({ windows: [{ length: 8, weight: 3 }, { length: 32 }] }), "r.yaml");
+  expect(recipe.objective).toEqual({
+    kind: "sedd",
+    graph: "absorb",
+    noise: { kind: "loglinear", eps: 1e-3 },
+    parameterization: "normalized",
+    scaleBySigma: true,
+  });
+  expect(recipe.windows).toEqual([
+    { length: 8, weight: 3 },
+    { length: 32, weight: 1 },
+  ]);
+  expect(recipe.optimizer).toMatchObject({ kind: "adamw", beta1: 0.9, clip: 1 });
+  expect(lengthOf(recipe)).toBe(32);
+});
+
+test("the shipped recipes are valid", async () => {
+  expect((await readRecipe("recipes/fairytales.yaml")).name).toBe("fairytales");
+});
+
+describe("misspelt keys are named in full, with the keys known there", () => {
+  test.each([
+    ["at the top", { nmae: 1 }, /r\.yaml: nmae: unknown key; known here: name, data, .*checkpoint$/],
+    ["in a section", { data: { trian: [] } }, /data\.trian: unknown key; known here: train, valid, separator$/],
+    ["in a list", { windows: [{ length: 16 }, { lenght: 8 }] }, /windows\.1\.lenght: unknown key; known here: length, weight$/],
+    [
+      "in a section that may also be a text",
+      { tokenizer: { kind: "bpe", siez: 300 } },
+      /tokenizer\.siez: unknown key; known here: kind, size, special$/,
+    ],
+    [
+      "in one of several kinds",
+      { objective: { noise: { kind: "geometric", eps: 1 } } },
+      /objective\.noise\.eps: unknown key; known here: kind, sigmaMin, sigmaMax$/,
+    ],
+    [
+      "two levels down",
+      { objective: { parametrization: "score" } },
+      /objective\.parametrization: unknown key; known here: kind, graph, noise, parameterization, scaleBySigma$/,
+    ],
+    ["several at once", { optimizer: { lr: 1, betas: 2 } }, /optimizer\.lr: unknown key; .*; optimizer\.betas: unknown key; /],
+  ])("%s", (_, changes, message) => expect(messageOf(plain(changes))).toMatch(message));
+});
+
+describe("wrong values are named with what would do", () => {
+  test.each([
+    [{ network: { hidden: "big" } }, 'network.hidden: "big" will not do; expected a number'],
+    [{ network: { layers: 1.5 } }, "network.layers: 1.5 will not do; expected a whole number"],
+    [{ network: { dropout: 1 } }, "network.dropout: 1 will not do; expected less than 1"],
+    [{ network: { layers: 0 } }, "network.layers: 0 will not do; expected more than 0"],
+    [{ objective: { kind: "gpt" } }, 'objective.kind: "gpt" will not do; expected "sedd"'],
+    [{ objective: { graph: "uniform" } }, 'objective.graph: "uniform" will not do; expected "absorb"'],
+    [{ objective: { parameterization: "raw" } }, 'objective.parameterization: "raw" will not do; expected "score" or "normalized"'],
+    [{ objective: { noise: { kind: "linear" } } }, 'objective.noise.kind: "linear" will not do; expected "loglinear" or "geometric"'],
+    [{ objective: { noise: { kind: "geometric", sigmaMin: 3, sigmaMax: 2 } } }, "objective.noise.sigmaMin: 3 must be below sigmaMax (2)"],
+    [{ optimizer: { beta1: 1 } }, "optimizer.beta1: 1 will not do; expected less than 1"],
+    [{ optimizer: { learningRate: 0 } }, "optimizer.learningRate: 0 will not do; expected more than 0"],
+    [{ ema: 2 }, "ema: 2 will not do; expected at most 1"],
+    [{ tokenizer: 5 }, "tokenizer: 5 will not do; expected a file's path or a section"],
+    [{ tokenizer: { kind: "bep" } }, 'tokenizer.kind: "bep" will not do; expected "bpe" or "character"'],
+    [{ windows: [] }, "windows: [] will not do; expected a list of at least 1"],
+    [{ windows: [{ length: 16 }, { length: 16 }] }, "windows: a length stands there twice (16, 16)"],
+    [{ windows: 16 }, "windows: 16 will not do; expected a list"],
+    [{ data: { train: [] } }, "data.train: [] will not do; expected a list of at least 1"],
+    [{ data: "corpus.txt" }, 'data: "corpus.txt" will not do; expected a section'],
+    [{ schedule: { decay: "step" } }, 'schedule.decay: "step" will not do; expected "linear" or "cosine" or "none"'],
+    [{ schedule: { steps: undefined } }, "schedule.steps: missing; expected a number"],
+    [{ batch: { tokens: 40 } }, "batch.tokens: 40 must be a multiple of the window length 16"],
+    [{ network: { heads: 3 } }, "network.hidden: 16 must be a multiple of twice network.heads (3)"],
+    [{ seed: -1 }, "seed: -1 will not do; expected at least 0"],
+  ])("%j", (changes, message) => expect(messageOf(plain(changes))).toBe(`r.yaml: ${message}`));
+
+  test("what is no recipe at all", () => {
+    expect(messageOf(null)).toBe("r.yaml: the recipe: null will not do; expected a section");
+    expect(messageOf([1])).toBe("r.yaml: the recipe: [1] will not do; expected a section");
+    expect(messageOf({})).toMatch(/name: missing; expected a text; data: missing; /);
+  });
+
+  test("anything else is a UserError of one line too", () => {
+    const keys = ["data", "tokenizer", "objective", "network", "windows", "batch", "optimizer", "schedule", "ema", "threads"];
+    fc.assert(
+      fc.property(fc.constantFrom(...keys), fc.jsonValue(), (key, value) => {
+        expect(messageOf({ ...plain(), [key]: value })).not.toMatch(/\n/);
+      }),
+      { seed: 1, numRuns: 200 },
+    );
+  });
+});
+
+describe("readRecipe", () => {
+  const written = (content: string = JSON.stringify(plain())): string => {
+    const path = join(temporaryFolder(), "r.yaml");
+    writeFileSync(path, content);
+    return path;
+  };
+
+  test("--set replaces, adds and reaches into lists; the value is YAML", async () => {
+    const recipe = await readRecipe(written(), [
+      "schedule.steps=7",
+      "windows.0.length=8",
+      "windows.1={length: 16, weight: 2}",
+      "optimizer.learningRate=1e-3",
+      "objective.noise={kind: geometric}",
+      "objective.noise.sigmaMax=10",
+      "name=a=b",
+      'data.separator="\\n\\n"',
+    ]);
+    expect(recipe.schedule.steps).toBe(7);
+    expect(recipe.windows).toEqual([
+      { length: 8, weight: 1 },
+      { length: 16, weight: 2 },
+    ]);
+    expect(recipe.optimizer.learningRate).toBe(1e-3);
+    expect(recipe.objective.noise).toEqual({ kind: "geometric", sigmaMin: 1e-5, sigmaMax: 10 });
+    expect(recipe.name).toBe("a=b");
+    expect(recipe.data.separator).toBe("\n\n");
+  });
+
+  test.each([
+    ["schedule", /^--set schedule: expected key=value, for example/],
+    ["=2", /^--set =2: expected key=value/],
+    ["a..b=1", /^--set a\.\.b=1: expected key=value/],
+    ["name=[1", /^--set name=\[1: not YAML/],
+    ["windows.x.length=8", /^--set windows\.x\.length=8: "x" is no item of a list of 1; give 0 to 1/],
+    ["windows.2.length=8", /"2" is no item of a list of 1/],
+    ["schedule.stepz=1", /r\.yaml: schedule\.stepz: unknown key; known here: steps, warmup, decay, decayFrom/],
+    ["name.x=1", /r\.yaml: name: \{"x":1\} will not do; expected a text/],
+    ["__proto__.polluted=1", /r\.yaml: __proto__: unknown key/],
+    ["constructor.prototype.polluted=1", /r\.yaml: constructor: unknown key/],
+  ])("--set %s", async (override, message) => {
+    const error: unknown = await readRecipe(written(), [override]).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(UserError);
+    expect((error as Error).message).toMatch(message);
+    expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
+  });
+
+  test.each([
+    ["nothing", "", /the recipe: null will not do/],
+    ["no YAML", "a: b: c", /r\.yaml: not YAML \(Nested mappings are not allowed/],
+    ["a key twice", "name: a\nname: b", /r\.yaml: not YAML \(Map keys must be unique/],
+    ["a list", "- 1", /the recipe: \[1\] will not do/],
+  ])("a file of %s", async (_, content, message) => {
+    await expect(readRecipe(written(content))).rejects.toThrow(message);
+  });
+
+  test("no such file", async () => {
+    await expect(readRecipe("/nowhere/r.yaml")).rejects.toThrow(/cannot read \/nowhere\/r\.yaml: there is no such file/);
+  });
+});
