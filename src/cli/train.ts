@@ -1,5 +1,6 @@
 /** `sedd train`: a recipe in, a run's folder out. The folder is a model. */
 import { baseName, joinPath } from "#platform";
+import type { StartingPoint } from "../training/begin.ts";
 import type { Define } from "./commands.ts";
 import { notice, type Io } from "./io.ts";
 import { filled } from "./options.ts";
@@ -64,8 +65,8 @@ async function run(path: string, { out = defaultOut(path), resume, from, set = [
 
 const defaultOut = (recipe: string): string => joinPath("runs", baseName(recipe).replace(/\.ya?ml$/i, ""));
 
-async function readStart(name: string): Promise<{ parameters: Float32Array; tokenizer?: unknown }> {
+async function readStart(name: string): Promise<StartingPoint> {
   const { findModel, readModel } = await import("../model.ts");
-  const { parameters, tokenizer } = await readModel(await findModel(name));
-  return { parameters, ...(tokenizer ? { tokenizer: tokenizer.toJSON() } : {}) };
+  const { config, parameters, tokenizer } = await readModel(await findModel(name));
+  return { parameters, config: config.sedd, ...(tokenizer ? { tokenizer: tokenizer.toJSON() } : {}) };
 }

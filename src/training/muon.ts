@@ -65,15 +65,19 @@ export function compileMuon(views: readonly ParameterView[], block: number, opti
 }
 
 function blockwise(x: Tensor, [rows, columns]: [number, number], block: number): Tensor {
-  const cut = (long: number): number => (block > 0 && long > block && long % block === 0 ? long / block : 1);
+  const n = blockCount(Math.max(rows, columns), block);
   if (rows >= columns) {
-    const n = cut(rows);
     return reshape(orthogonalize(reshape(x, [n, rows / n, columns])), [rows, columns]);
   }
-  const n = cut(columns);
   const blocks = transpose(reshape(x, [rows, n, columns / n]), [1, 0, 2]);
   return reshape(transpose(orthogonalize(blocks), [1, 0, 2]), [rows, columns]);
 }
 
-/** The factor on an orthogonalised update that gives it about AdamW's size: 0.2·√(larger side) (Liu et al. 2025). */
-export const updateScale = (shape: readonly number[]): number => 0.2 * Math.sqrt(Math.max(...shape));
+/** How many blocks the longer side is cut into. */
+const blockCount = (long: number, block: number): number => (block > 0 && long > block && long % block === 0 ? long / block : 1);
+
+/** The factor on an orthogonalised update that gives it about AdamW's size: 0.2·√(larger side), of a block where there are (Liu et al. 2025). */
+export function updateScale(shape: readonly number[], block = 0): number {
+  const [long, short] = [Math.max(...shape), Math.min(...shape)];
+  return 0.2 * Math.sqrt(Math.max(long / blockCount(long, block), short));
+}

@@ -81,7 +81,7 @@ export async function createOptimizer(
             part(state.parameters, view),
             part(gradients, view),
             part(state.ema, view),
-            rate * updateScale(view.shape),
+            rate * updateScale(view.shape, settings.muonBlock),
             1 - rate * settings.weightDecay,
             average,
           );
