@@ -21,6 +21,8 @@ for (const [what, options] of [
     totals.push(total / options.steps);
     shares.push((100 * (total - model.takeNetworkTime())) / total);
   }
-  console.log(`${what}: ${median(totals).toFixed(1)} ms a step, ${median(shares).toFixed(1)} % of it outside the network (median of ${runs})`);
+  console.log(
+    `${what}: ${median(totals).toFixed(1)} ms a step, ${median(shares).toFixed(1)} % of it outside the network (median of ${runs})`,
+  );
 }
 await model.dispose();

@@ -17,4 +17,6 @@ for (let i = 0; i <= runs; i++) {
     bare.push(b);
   }
 }
-console.log(`${machine()}; sedd --help ${median(help).toFixed(0)} ms, node -e 0 ${median(bare).toFixed(0)} ms, above it ${median(help.map((a, i) => a - bare[i])).toFixed(0)} ms (median of ${runs})`);
+console.log(
+  `${machine()}; sedd --help ${median(help).toFixed(0)} ms, node -e 0 ${median(bare).toFixed(0)} ms, above it ${median(help.map((a, i) => a - bare[i])).toFixed(0)} ms (median of ${runs})`,
+);

@@ -13,7 +13,17 @@ const STEPS = 3; // a round of each; the first step after a change of engine is 
 const shape = { batch: 8, length: 256 };
 const tokens = shape.batch * shape.length;
 const network = { states: 2049, hidden: 256, layers: 6, heads: 4, conditioning: 128, dropout: 0 };
-const settings = { learningRate: 3e-4, muonLearningRate: 3e-3, momentum: 0.95, muonBlock: 0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, clip: 1 };
+const settings = {
+  learningRate: 3e-4,
+  muonLearningRate: 3e-3,
+  momentum: 0.95,
+  muonBlock: 0,
+  beta1: 0.9,
+  beta2: 0.999,
+  eps: 1e-8,
+  weightDecay: 0,
+  clip: 1,
+};
 
 async function ours(kind) {
   const objective = seddObjective({ network, noise: { kind: "loglinear", eps: 1e-3 }, parameterization: "score", scaleBySigma: true });
@@ -80,4 +90,6 @@ for (const [name, { ms, optimizerMs, peak }] of Object.entries(results)) {
 const muon = await ours("muon");
 await muon(1);
 const { ms, optimizerMs } = await muon(8);
-console.log(`sedd with Muon   ${median(ms).toFixed(0)} ms, of which optimizer ${median(optimizerMs).toFixed(1)} ms (${((100 * median(optimizerMs)) / median(ms)).toFixed(1)} %)`);
+console.log(
+  `sedd with Muon   ${median(ms).toFixed(0)} ms, of which optimizer ${median(optimizerMs).toFixed(1)} ms (${((100 * median(optimizerMs)) / median(ms)).toFixed(1)} %)`,
+);

@@ -30,7 +30,7 @@ export interface Case {
 /** Runs a few programs of a few cases each; a failure shrinks to one small case. */
 export const holds = (device: Device, cases: fc.Arbitrary<Case>): Promise<void> =>
   fc.assert(
-    fc.asyncProperty(fc.array(cases, { minLength: 1, maxLength: 8, size: "max" }), (list) => verify(list, device)),
+    fc.asyncProperty(fc.array(cases, { minLength: 1, maxLength: 6, size: "max" }), (list) => verify(list, device)),
     { numRuns: 3 },
   );
 
