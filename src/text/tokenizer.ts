@@ -8,7 +8,7 @@ import { bpeTokenizer } from "./bpe.ts";
 import { characterTokenizer, isCharacterTokenizer } from "./character.ts";
 import type { Tokenizer } from "./interface.ts";
 
-export type { DecodeOptions, Tokenizer } from "./interface.ts";
+export type { Tokenizer } from "./interface.ts";
 
 /** Loads a tokenizer.json. UserError where it is missing, broken or of a kind that is not supported. */
 export async function loadTokenizer(path: string): Promise<Tokenizer> {
