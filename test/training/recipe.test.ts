@@ -1,5 +1,5 @@
 /** Recipes: defaults, every kind of wrong key or value named in full, and --set. */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -169,3 +169,39 @@ describe("readRecipe", () => {
     await expect(readRecipe("/nowhere/r.yaml")).rejects.toThrow(/cannot read \/nowhere\/r\.yaml: there is no such file/);
   });
 });
+
+test("docs/recipes.md has every key of a recipe, and its default", () => {
+  const raw = plain();
+  const { optimizer: _optimizer, ...minimal } = raw;
+  const recipe = checkRecipe(minimal, "r.yaml");
+  const documented = readFileSync("docs/recipes.md", "utf8");
+  const missing: string[] = [];
+  const visit = (value: unknown, path: string): void => {
+    if (
+      path === "objective.noise" ||
+      path === "windows" ||
+      path === "tokenizer" ||
+      typeof value !== "object" ||
+      value === null ||
+      Array.isArray(value)
+    ) {
+      const row = documented.split("\n").find((line) => line.startsWith("|") && line.includes(`\`${path}\``));
+      const given = path.split(".").reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], minimal) !== undefined;
+      if (!row) missing.push(path);
+      else if (!given && typeof value !== "object" && !defaultsOf(row).includes(String(value)))
+        missing.push(`${path}: default ${String(value)}`);
+      return;
+    }
+    for (const [key, inner] of Object.entries(value)) visit(inner, path === "" ? key : `${path}.${key}`);
+  };
+  visit(recipe, "");
+  expect(missing).toEqual([]);
+});
+
+/** The second cell of a table's row, as the values in it. */
+const defaultsOf = (row: string): string[] =>
+  row
+    .split(/(?<!\\)\|/)[2]!
+    .split(",")
+    .map((value) => value.replaceAll("`", "").trim())
+    .map((value) => (Number.isNaN(Number(value)) ? value : String(Number(value))));
