@@ -144,11 +144,7 @@ export function seddModel({ name, config, parameters, tokenizer, runtime }: Sedd
   const textOf = (tokens: Int32Array, { spans }: TemplateLayout): string =>
     spans.map(({ begin, end, text }) => text ?? tokenizerOf().decode(tokens.subarray(begin, end))).join("");
 
-  async function* frames(
-    layout: TemplateLayout,
-    options: SampleOptions,
-    seed: number,
-  ): AsyncGenerator<{ all: SampleFrame[]; tokens: Int32Array }> {
+  async function* frames(layout: TemplateLayout, options: SampleOptions, seed: number): AsyncGenerator<SampleFrame[]> {
     const length = layout.given.length;
     const { steps, sampler, count = 1, signal } = options;
     requireSeed(seed);
@@ -184,7 +180,7 @@ export function seddModel({ name, config, parameters, tokenizer, runtime }: Sedd
           },
         };
       });
-      yield { all, tokens: frame.tokens };
+      yield all;
     }
   }
 
@@ -193,7 +189,7 @@ export function seddModel({ name, config, parameters, tokenizer, runtime }: Sedd
     const { count = 1, sampler = "analytic", seed = drawSeed(), onStep } = options;
     const begin = performance.now();
     let last: SampleFrame[] = [];
-    for await (const { all } of frames(layout, options, seed)) {
+    for await (const all of frames(layout, options, seed)) {
       if (onStep) for (const frame of all) onStep(frame);
       last = all;
     }
@@ -223,7 +219,7 @@ export function seddModel({ name, config, parameters, tokenizer, runtime }: Sedd
     infill: async (template, options = {}) => draw(layoutOf({ template, length: options.length }), options),
     async *stream(options = {}) {
       tokenizerOf();
-      for await (const { all } of frames(layoutOf(options), { ...options, count: 1 }, options.seed ?? drawSeed())) yield all[0]!;
+      for await (const all of frames(layoutOf(options), { ...options, count: 1 }, options.seed ?? drawSeed())) yield all[0]!;
     },
     likelihood: async (text, options) => textLikelihood({ name, config, tokenizer: tokenizerOf(), score }, text, options),
     takeNetworkTime: () => score.takeNetworkTime(),

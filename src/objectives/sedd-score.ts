@@ -85,20 +85,21 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, optio
     }
     const masked = stride !== length;
     const mask = Float32Array.from({ length: stride }, (_, i) => (i < length ? 0 : HIDDEN));
-    const signature: Record<string, Spec> = {
-      ...specsOf((name) => !isHead(name)),
-      tokens: { dtype: "int32", shape: [batch, stride] },
-      sigma: { dtype: "float32", shape: [noise.length] },
-      ...(masked ? { mask: { dtype: "float32", shape: [1, 1, 1, stride] } as const } : {}),
-    };
-    const build = (): Program =>
-      trace(signature, (inputs: Record<string, Tensor>) => ({
+    const build = (): Program => {
+      const signature: Record<string, Spec> = {
+        ...specsOf((name) => !isHead(name)),
+        tokens: { dtype: "int32", shape: [batch, stride] },
+        sigma: { dtype: "float32", shape: [noise.length] },
+        ...(masked ? { mask: { dtype: "float32", shape: [1, 1, 1, stride] } as const } : {}),
+      };
+      return trace(signature, (inputs: Record<string, Tensor>) => ({
         output: dditTrunk(inputs, network, {
           tokens: inputs["tokens"]!,
           sigma: inputs["sigma"]!,
           ...(masked ? { mask: inputs["mask"]! } : {}),
         }).output,
       }));
+    };
     const { output } = await execute(`trunk ${batch} ${stride} ${masked}`, build, {
       tokens: padded,
       sigma: noise,
