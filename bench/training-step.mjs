@@ -5,7 +5,7 @@
 import { seddObjective } from "../dist/objectives/sedd.js";
 import { random } from "../dist/platform/random.js";
 import { lossRunner } from "../dist/training/loss.js";
-import { createOptimizer } from "../dist/training/optimizer.js";
+import { createOptimizer, workingBuffers } from "../dist/training/optimizer.js";
 import { machine, median, peakMemory, pytorch, range } from "./harness.mjs";
 
 const rounds = Number(process.argv[2] ?? 6);
@@ -28,10 +28,9 @@ const settings = {
 async function ours(kind) {
   const objective = seddObjective({ network, noise: { kind: "loglinear", eps: 1e-3 }, parameterization: "score", scaleBySigma: true });
   const stream = random(1);
-  const parameters = objective.initialize(stream);
+  const begin = objective.initialize(stream);
   const { layout } = objective;
-  const state = { parameters, ema: parameters.slice(), first: layout.allocate(), second: layout.allocate() };
-  const gradients = layout.allocate();
+  const { state, gradients } = workingBuffers({ parameters: begin, ema: begin, first: layout.allocate(), second: layout.allocate() });
   const runtime = { threads: 2, spinning: true };
   const losses = lossRunner(objective, runtime);
   const optimizer = await createOptimizer(layout, { ...settings, kind }, objective.isHiddenMatrix, runtime);
@@ -42,7 +41,7 @@ async function ours(kind) {
     const optimizerMs = [];
     for (let i = 0; i < n; i++) {
       const begin = performance.now();
-      await losses.run(parameters, objective.corrupt(batch, shape, stream, true), shape, gradients);
+      await losses.run(state.parameters, objective.corrupt(batch, shape, stream, true), shape, gradients);
       const middle = performance.now();
       await optimizer.update(state, gradients, { step: ++step, factor: 1, scale: 1 / tokens, emaDecay: 0.999 });
       const end = performance.now();

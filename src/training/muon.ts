@@ -8,13 +8,13 @@ import {
   compile,
   constant,
   div,
+  gemm,
   matmul,
   mul,
   reduceSum,
   reshape,
   sqrt,
   trace,
-  transpose,
   type CompileOptions,
   type Executable,
   type ParameterView,
@@ -27,57 +27,73 @@ const STEPS = 5;
 
 /** Orthogonalised x [n, rows, columns], each of the n matrices by itself. */
 export function orthogonalize(x: Tensor): Tensor {
-  const [, rows, columns] = x.shape as [number, number, number];
+  const [n, rows, columns] = x.shape as [number, number, number];
+  if (n === 1) return reshape(orthogonalizeOne(reshape(x, [rows, columns])), x.shape);
   const wide = rows <= columns;
-  const side = Math.min(rows, columns);
-  const eye = constant(
-    Float32Array.from({ length: side * side }, (_, i) => (i % (side + 1) === 0 ? 1 : 0)),
-    [1, side, side],
-  );
-  const gram = wide ? matmul(x, x, { transposeB: true }) : matmul(x, x, { transposeA: true });
-  // ‖X‖² is the trace of the Gram matrix.
-  const norm2 = add(reduceSum(mul(gram, eye), [1, 2]), 1e-14);
-  let a = div(gram, norm2);
-  let product: Tensor | undefined;
-  for (let step = 1; step <= STEPS; step++) {
-    const p = add(mul(eye, A), add(mul(a, B), mul(matmul(a, a), C)));
-    product = product ? matmul(p, product) : p;
-    if (step < STEPS) a = matmul(p, matmul(p, a));
-  }
-  const scaled = div(product!, sqrt(norm2));
-  return wide ? matmul(scaled, x) : matmul(x, scaled);
+  const gram = matmul(x, x, wide ? { transposeB: true } : { transposeA: true });
+  const product = polynomial(gram, [1, 2], (a, b, c, scale, bias) => add(matmul(a, b, { scale }), mul(c, bias)));
+  return wide ? matmul(product, x) : matmul(x, product);
+}
+
+/** The same of one matrix, where sums of products are single operations. */
+function orthogonalizeOne(x: Tensor): Tensor {
+  const wide = x.shape[0]! <= x.shape[1]!;
+  const gram = gemm(x, x, wide ? { transposeB: true } : { transposeA: true });
+  const product = polynomial(gram, [0, 1], (a, b, c, scale, biasScale) => gemm(a, b, { scale, bias: c, biasScale }));
+  return wide ? gemm(product, x) : gemm(x, product);
 }
 
 /**
- * Compiles the orthogonalisation of the named matrices: inputs and outputs go by the parameters' names. A matrix may be cut into square-ish
- * blocks of `block` rows or columns of its longer side, each orthogonalised by itself (block 0: the whole matrix).
+ * P(G)/√‖G‖ of Gram matrices, ‖·‖ being the trace: ‖X‖² = ‖X Xᵀ‖.
+ *
+ * @param axes the matrices' axes
+ * @param sum (a, b, c, α, β) ↦ α a·b + β c
+ */
+function polynomial(gram: Tensor, axes: number[], sum: (a: Tensor, b: Tensor, c: Tensor, alpha: number, beta: number) => Tensor): Tensor {
+  const side = gram.shape.at(-1)!;
+  const eye = constant(
+    Float32Array.from({ length: side * side }, (_, i) => (i % (side + 1) === 0 ? 1 : 0)),
+    gram.rank === 2 ? [side, side] : [1, side, side],
+  );
+  const norm2 = add(reduceSum(mul(gram, eye), axes), 1e-14);
+  let a = div(gram, norm2);
+  let product: Tensor | undefined;
+  for (let step = 1; step <= STEPS; step++) {
+    // p(a) = A·1 + rest: the multiple of the identity goes into the sums, so that p itself is needed once.
+    const rest = sum(a, a, a, C, B);
+    product = product ? sum(rest, product, product, 1, A) : add(mul(eye, A), rest);
+    if (step === STEPS) break;
+    const half = sum(rest, a, a, 1, A);
+    a = sum(rest, half, half, 1, A);
+  }
+  return div(product!, sqrt(norm2));
+}
+
+/**
+ * Compiles the orthogonalisation of the named matrices: inputs and outputs go by the parameters' names. A matrix may be cut into blocks of `block` rows (the
+ * outputs of one attention head, say), each orthogonalised by itself; block 0: the whole matrix.
  */
 export function compileMuon(views: readonly ParameterView[], block: number, options: CompileOptions): Promise<Executable> {
   const signature = Object.fromEntries(views.map(({ name, shape }) => [name, { dtype: "float32", shape } as const]));
   return compile(
     trace(signature, (inputs: Record<string, Tensor>) =>
       Object.fromEntries(
-        views.map(({ name, shape }) => [`orthogonal:${name}`, blockwise(inputs[name]!, shape as [number, number], block)]),
+        views.map(({ name, shape }) => {
+          const [rows, columns] = shape as [number, number];
+          const n = blockCount(rows, block);
+          return [`orthogonal:${name}`, reshape(orthogonalize(reshape(inputs[name]!, [n, rows / n, columns])), [rows, columns])];
+        }),
       ),
     ),
     options,
   );
 }
 
-function blockwise(x: Tensor, [rows, columns]: [number, number], block: number): Tensor {
-  const n = blockCount(Math.max(rows, columns), block);
-  if (rows >= columns) {
-    return reshape(orthogonalize(reshape(x, [n, rows / n, columns])), [rows, columns]);
-  }
-  const blocks = transpose(reshape(x, [rows, n, columns / n]), [1, 0, 2]);
-  return reshape(transpose(orthogonalize(blocks), [1, 0, 2]), [rows, columns]);
-}
-
-/** How many blocks the longer side is cut into. */
-const blockCount = (long: number, block: number): number => (block > 0 && long > block && long % block === 0 ? long / block : 1);
+/** How many blocks the rows are cut into. */
+const blockCount = (rows: number, block: number): number => (block > 0 && rows > block && rows % block === 0 ? rows / block : 1);
 
 /** The factor on an orthogonalised update that gives it about AdamW's size: 0.2·√(larger side), of a block where there are (Liu et al. 2025). */
 export function updateScale(shape: readonly number[], block = 0): number {
-  const [long, short] = [Math.max(...shape), Math.min(...shape)];
-  return 0.2 * Math.sqrt(Math.max(long / blockCount(long, block), short));
+  const [rows, columns] = shape as [number, number];
+  return 0.2 * Math.sqrt(Math.max(rows / blockCount(rows, block), columns));
 }

@@ -5,6 +5,8 @@
 import type { CompileOptions, Executable, Layout, ParameterView } from "../tensor/index.ts";
 import { compileMuon, updateScale } from "./muon.ts";
 import type { Recipe } from "./recipe.ts";
+import { arena } from "./passes-simd.ts";
+import { plainPasses, type Passes } from "./passes.ts";
 import { emaDecay } from "./schedule.ts";
 
 /** Everything that an update changes, in the layout of the parameters. */
@@ -15,6 +17,30 @@ export interface TrainingState {
   readonly first: Float32Array;
   /** Second moments; unused by Muon's matrices. */
   readonly second: Float32Array;
+}
+
+/** The vector passes over a memory's buffers, by that memory. */
+const vectorPasses = new WeakMap<ArrayBufferLike, Passes>();
+
+/** Copies of a state's buffers, and one for gradients, that the passes are fastest over; where memory is short, the state itself. */
+export function workingBuffers(state: TrainingState): { state: TrainingState; gradients: Float32Array } {
+  const { parameters, ema, first, second } = state;
+  const place = arena(5, parameters.length);
+  if (!place) return { state, gradients: new Float32Array(parameters.length) };
+  const [p, e, m, v, gradients] = place.buffers as [Float32Array, Float32Array, Float32Array, Float32Array, Float32Array];
+  p.set(parameters);
+  e.set(ema);
+  m.set(first);
+  v.set(second);
+  vectorPasses.set(p.buffer, place.passes);
+  return { state: { parameters: p, ema: e, first: m, second: v }, gradients };
+}
+
+/** The passes that an update's buffers allow. */
+function passesOver(state: TrainingState, gradients: Float32Array): Passes {
+  const { buffer } = gradients;
+  const together = Object.values(state as unknown as Record<string, Float32Array>).every((part) => part.buffer === buffer);
+  return (together && vectorPasses.get(buffer)) || plainPasses;
 }
 
 export interface Update {
@@ -50,39 +76,46 @@ export async function createOptimizer(
 
   return {
     async update(state, gradients, { step, factor, scale, emaDecay: decay }) {
-      const norm = Math.sqrt(sumOfSquares(gradients)) * scale;
+      const passes = passesOver(state, gradients);
+      const norm = Math.sqrt(passes.sumOfSquares(gradients)) * scale;
       const clipped = settings.clip > 0 && norm > settings.clip ? (scale * settings.clip) / (norm + 1e-6) : scale;
       const average = 1 - emaDecay(decay, step);
+      const adamRate = settings.learningRate * factor;
+      const { beta1, beta2, eps, weightDecay } = settings;
+      const adam = {
+        scale: clipped,
+        beta1,
+        beta2,
+        size: adamRate / (1 - beta1 ** step),
+        correction: 1 / Math.sqrt(1 - beta2 ** step),
+        eps,
+        keep: 1 - adamRate * weightDecay,
+        average,
+      };
       for (const range of adamViews) {
-        adamw(
+        passes.adamw(
           part(state.parameters, range),
           part(gradients, range),
           part(state.first, range),
           part(state.second, range),
           part(state.ema, range),
-          {
-            rate: settings.learningRate * factor,
-            scale: clipped,
-            average,
-            step,
-            settings,
-          },
+          adam,
         );
       }
       if (orthogonalize) {
-        for (const view of muonViews) nesterov(part(gradients, view), part(state.first, view), clipped, settings.momentum);
+        for (const view of muonViews) passes.nesterov(part(gradients, view), part(state.first, view), clipped, settings.momentum);
         // In place: each result depends on the whole of its own input and on no other.
         const inputs = Object.fromEntries(muonViews.map((view) => [view.name, part(gradients, view)]));
         const outputs = Object.fromEntries(muonViews.map((view) => [`orthogonal:${view.name}`, part(gradients, view)]));
         await orthogonalize.run(inputs, outputs);
         for (const view of muonViews) {
           const rate = settings.muonLearningRate * factor;
-          descend(
+          passes.descend(
             part(state.parameters, view),
             part(gradients, view),
             part(state.ema, view),
             rate * updateScale(view.shape, settings.muonBlock),
-            1 - rate * settings.weightDecay,
+            1 - rate * weightDecay,
             average,
           );
         }
@@ -107,71 +140,4 @@ function merge(views: readonly ParameterView[]): Range[] {
     else ranges.push({ offset, size });
   }
   return ranges;
-}
-
-/** In four lanes: the additions of one would wait for each other. */
-function sumOfSquares(x: Float32Array): number {
-  let [a, b, c, d] = [0, 0, 0, 0];
-  const whole = x.length - (x.length % 4);
-  for (let i = 0; i < whole; i += 4) {
-    a += x[i]! * x[i]!;
-    b += x[i + 1]! * x[i + 1]!;
-    c += x[i + 2]! * x[i + 2]!;
-    d += x[i + 3]! * x[i + 3]!;
-  }
-  for (let i = whole; i < x.length; i++) a += x[i]! * x[i]!;
-  return a + b + c + d;
-}
-
-interface AdamStep {
-  readonly rate: number;
-  readonly scale: number;
-  readonly average: number;
-  readonly step: number;
-  readonly settings: Settings;
-}
-
-/** p ← (1 − rate·decay) p − rate · m̂/(√v̂ + eps), and the average of p. */
-function adamw(
-  p: Float32Array,
-  g: Float32Array,
-  m: Float32Array,
-  v: Float32Array,
-  ema: Float32Array,
-  { rate, scale, average, step, settings }: AdamStep,
-): void {
-  const { beta1, beta2, eps, weightDecay } = settings;
-  const size = rate / (1 - beta1 ** step);
-  const correction = 1 / Math.sqrt(1 - beta2 ** step);
-  const keep = 1 - rate * weightDecay;
-  const [rest1, rest2] = [1 - beta1, 1 - beta2];
-  for (let i = 0; i < p.length; i++) {
-    const gradient = g[i]! * scale;
-    const first = beta1 * m[i]! + rest1 * gradient;
-    const second = beta2 * v[i]! + rest2 * gradient * gradient;
-    m[i] = first;
-    v[i] = second;
-    const value = keep * p[i]! - (size * first) / (Math.sqrt(second) * correction + eps);
-    p[i] = value;
-    ema[i]! += average * (value - ema[i]!);
-  }
-}
-
-/** Momentum m ← μ m + g; the gradient becomes Nesterov's look ahead g + μ m. */
-function nesterov(g: Float32Array, m: Float32Array, scale: number, momentum: number): void {
-  for (let i = 0; i < g.length; i++) {
-    const gradient = g[i]! * scale;
-    const velocity = momentum * m[i]! + gradient;
-    m[i] = velocity;
-    g[i] = gradient + momentum * velocity;
-  }
-}
-
-/** p ← keep·p − rate·direction, and the average of p. */
-function descend(p: Float32Array, direction: Float32Array, ema: Float32Array, rate: number, keep: number, average: number): void {
-  for (let i = 0; i < p.length; i++) {
-    const value = keep * p[i]! - rate * direction[i]!;
-    p[i] = value;
-    ema[i]! += average * (value - ema[i]!);
-  }
 }

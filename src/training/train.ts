@@ -11,7 +11,7 @@ import { beginRun, describeRun, type BeginOptions, type Run } from "./begin.ts";
 import { CHECKPOINT, hasCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { lossRunner } from "./loss.ts";
 import { appendMetric, type Metric } from "./metrics.ts";
-import { createOptimizer } from "./optimizer.ts";
+import { createOptimizer, workingBuffers } from "./optimizer.ts";
 import { lengthOf } from "./recipe.ts";
 import { learningRateFactor } from "./schedule.ts";
 import { createValidation } from "./validation.ts";
@@ -77,7 +77,8 @@ async function loop(
   { recipe, out, signal, onMetric, onCheckpoint }: TrainOptions,
 ): Promise<TrainResult> {
   const { layout } = objective;
-  const { state, seed } = begin;
+  const { state, gradients } = workingBuffers(begin.state);
+  const { seed } = begin;
   const { steps } = recipe.schedule;
   const { accumulate } = recipe.batch;
   const length = lengthOf(recipe);
@@ -87,7 +88,6 @@ async function loop(
     disposables.push(value);
     return value;
   };
-  const gradients = layout.allocate();
   const partial = accumulate > 1 ? layout.allocate() : gradients;
   let { step, tokens } = begin;
   const started = performance.now();

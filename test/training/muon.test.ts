@@ -135,17 +135,16 @@ test("zero, rank one, nearly rank-deficient and tiny matrices stay finite and bo
 
 test.each([
   ["tall", [24, 8]],
-  ["wide", [8, 24]],
-] as const)("blocks of a %s matrix are orthogonalised by themselves", async (kind, shape) => {
+  ["wide", [16, 24]],
+] as const)("blocks of rows of a %s matrix are orthogonalised by themselves", async (_kind, shape) => {
   const [rows, columns] = shape;
   const x = gaussian(rows, columns, 11);
   const program = await compileMuon([{ name: "w", shape: [...shape], offset: 0, size: rows * columns }], 8, runtime);
   const output = (await program.run({ w: Float32Array.from(x.data) }))["orthogonal:w"]!;
   await program.dispose();
-  for (let block = 0; block < 3; block++) {
-    const [r, c] = kind === "tall" ? [8 * block, 0] : [0, 8 * block];
-    const expected = newtonSchulz(matrix(8, 8, (i, j) => at(x, r + i, c + j)));
-    const got = matrix(8, 8, (i, j) => Number(output[(r + i) * columns + c + j]));
+  for (let block = 0; block < rows / 8; block++) {
+    const expected = newtonSchulz(matrix(8, columns, (i, j) => at(x, 8 * block + i, j)));
+    const got = matrix(8, columns, (i, j) => Number(output[(8 * block + i) * columns + j]));
     expect(worst(got, expected)).toBeLessThan(3e-4);
   }
 });

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { readModel } from "../../src/model.ts";
 import { corruptionOf, seddObjective } from "../../src/objectives/sedd.ts";
 import { lossRunner } from "../../src/training/loss.ts";
-import { createOptimizer, type TrainingState } from "../../src/training/optimizer.ts";
+import { createOptimizer, type TrainingState, workingBuffers } from "../../src/training/optimizer.ts";
 import type { Recipe } from "../../src/training/recipe.ts";
 import { emaDecay, learningRateFactor } from "../../src/training/schedule.ts";
 import { fixturePath, golden, goldenJson, relativeError } from "../support/fixtures.ts";
@@ -14,7 +14,11 @@ const fixture = golden("optimizer.safetensors");
 const tolerances = goldenJson<Record<string, Record<string, { tolerance: number }>>>("tolerances.json")["optimizer.safetensors"]!;
 const runtime = { threads: 1, spinning: false };
 
-describe.each(["wd0", "wd0.03"])("AdamW with %s", (run) => {
+describe.each([
+  ["wd0", "vector"],
+  ["wd0.03", "vector"],
+  ["wd0.03", "plain"],
+])("AdamW with %s, %s passes", (run, passes) => {
   const settings: Recipe["optimizer"] = {
     kind: "adamw",
     learningRate: 3e-4,
@@ -41,10 +45,12 @@ describe.each(["wd0", "wd0.03"])("AdamW with %s", (run) => {
     objective = seddObjective(sedd);
     const { layout } = objective;
     start = parameters.slice();
-    state = { parameters, ema: parameters.slice(), first: layout.allocate(), second: layout.allocate() };
+    const plain = { parameters, ema: parameters.slice(), first: layout.allocate(), second: layout.allocate() };
+    const working = passes === "vector" ? workingBuffers(plain) : { state: plain, gradients: layout.allocate() };
+    state = working.state;
+    const { gradients } = working;
     const runner = lossRunner(objective, runtime);
     const optimizer = await createOptimizer(layout, settings, objective.isHiddenMatrix, runtime);
-    const gradients = layout.allocate();
     const row = <T extends Int32Array | Float64Array>(all: T, step: number): T =>
       all.slice(((step - 1) * all.length) / STEPS, (step * all.length) / STEPS) as T;
     for (let step = 1; step <= STEPS; step++) {

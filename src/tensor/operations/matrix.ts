@@ -1,6 +1,6 @@
 /** Matrix products. */
 import { apply, show, TraceError, type Shape, type Tensor } from "../program.ts";
-import { broadcast, expect, unbroadcast } from "./elementwise.ts";
+import { broadcast, expect, mul, unbroadcast } from "./elementwise.ts";
 import { reduceSum } from "./reduce.ts";
 import { reshape } from "./shape.ts";
 
@@ -11,29 +11,45 @@ export interface ProductOptions {
 
 const swap = (shape: Shape, yes: boolean | undefined): Shape => (yes ? [...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!] : shape);
 
-/** A(ᵀ)·B(ᵀ) (+ bias) of two matrices: [m, k]·[k, n] (+ [n]) → [m, n]. */
+export interface GemmOptions extends ProductOptions {
+  readonly scale?: number;
+  /** [n], added to every row, or [m, n]. */
+  readonly bias?: Tensor;
+  readonly biasScale?: number;
+}
+
+/** scale · A(ᵀ)·B(ᵀ) (+ biasScale · bias) of two matrices: [m, k]·[k, n] (+ [n] or [m, n]) → [m, n]. */
 export function gemm(
   a: Tensor,
   b: Tensor,
-  { transposeA = false, transposeB = false, bias }: ProductOptions & { readonly bias?: Tensor } = {},
+  { transposeA = false, transposeB = false, scale = 1, bias, biasScale = 1 }: GemmOptions = {},
 ): Tensor {
   expect("gemm", "float32", a, b, ...(bias ? [bias] : []));
   if (a.rank !== 2 || b.rank !== 2) throw new TraceError(`gemm: expects two matrices, got ${show(a.shape)} and ${show(b.shape)}`);
   const [m, k] = swap(a.shape, transposeA) as [number, number];
   const [k2, n] = swap(b.shape, transposeB) as [number, number];
   if (k !== k2) throw new TraceError(`gemm: inner extents differ: ${show([m, k])} and ${show([k2, n])}`);
-  if (bias && (bias.rank !== 1 || bias.shape[0] !== n))
+  if (bias && bias.shape.join() !== `${n}` && bias.shape.join() !== `${m},${n}`)
     throw new TraceError(`gemm: the bias of ${show([m, n])} cannot be ${show(bias.shape)}`);
+  const gradientOfBias = (d: Tensor): Tensor => {
+    const total = bias!.rank === 1 ? reshape(reduceSum(d, [0]), [n]) : d;
+    return biasScale === 1 ? total : mul(total, biasScale);
+  };
   return apply(
     "Gemm",
     bias ? [a, b, bias] : [a, b],
     { dtype: "float32", shape: [m, n] },
     ([d]) => [
-      transposeA ? gemm(b, d!, { transposeA: transposeB, transposeB: true }) : gemm(d!, b, { transposeB: !transposeB }),
-      transposeB ? gemm(d!, a, { transposeA: true, transposeB: transposeA }) : gemm(a, d!, { transposeA: !transposeA }),
-      ...(bias ? [reshape(reduceSum(d!, [0]), [n])] : []),
+      transposeA ? gemm(b, d!, { transposeA: transposeB, transposeB: true, scale }) : gemm(d!, b, { transposeB: !transposeB, scale }),
+      transposeB ? gemm(d!, a, { transposeA: true, transposeB: transposeA, scale }) : gemm(a, d!, { transposeA: !transposeA, scale }),
+      ...(bias ? [gradientOfBias(d!)] : []),
     ],
-    { transA: { int: Number(transposeA) }, transB: { int: Number(transposeB) } },
+    {
+      transA: { int: Number(transposeA) },
+      transB: { int: Number(transposeB) },
+      ...(scale === 1 ? {} : { alpha: { float: scale } }),
+      ...(biasScale === 1 ? {} : { beta: { float: biasScale } }),
+    },
   );
 }
 

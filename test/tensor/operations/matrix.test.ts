@@ -33,6 +33,22 @@ describe.each(devices)("on %s", (device) => {
     ),
   );
 
+  test.each(flips)("gemm %o, scaled, with a scaled bias of rows or of the whole", (flip) =>
+    holds(
+      device,
+      fc.tuple(extents, extents, extents, seeds, fc.boolean()).map(([m, k, n, seed, rows]): Case => {
+        const [a, b] = [turn([m, k], flip.transposeA), turn([k, n], flip.transposeB)];
+        const bias = rows ? [n] : [m, n];
+        return {
+          label: `gemm of ${show(a, b)} with bias ${show(bias)}`,
+          inputs: { a: uniform(a, seed), b: uniform(b, seed + 1), bias: uniform(bias, seed + 2) },
+          traced: (x) => gemm(x["a"]!, x["b"]!, { ...flip, bias: x["bias"]!, scale: 0.5, biasScale: -1.5 }),
+          reference: (x) => zip(product(x["a"]!, x["b"]!, flip), x["bias"]!, (y, c) => 0.5 * y - 1.5 * c),
+        };
+      }),
+    ),
+  );
+
   test("gemm of a matrix with itself", () =>
     holds(
       device,
