@@ -26,7 +26,13 @@ const settings = {
 };
 
 async function ours(kind) {
-  const objective = seddObjective({ network, noise: { kind: "loglinear", eps: 1e-3 }, parameterization: "score", scaleBySigma: true });
+  const objective = seddObjective({
+    network,
+    graph: "absorb",
+    noise: { kind: "loglinear", eps: 1e-3 },
+    parameterization: "score",
+    scaleBySigma: true,
+  });
   const stream = random(1);
   const begin = objective.initialize(stream);
   const { layout } = objective;

@@ -7,6 +7,8 @@ import type { Graph } from "./graph.ts";
 /** A concrete score, evaluated at a batch of sequences. */
 export interface ScoreModel {
   readonly graph: Graph;
+  /** Σ s of the asked positions at noise `sigma`, where the parameterisation fixes it: a step in which nothing leaves then needs no call. */
+  knownSum?(sigma: number): number;
   /**
    * @param tokens [rows·length] noisy states
    * @param sigma [rows] total noise of each row

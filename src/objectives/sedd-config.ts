@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { noiseFrom, type NoiseConfig } from "../diffusion/noise.ts";
 import { UserError } from "../platform/errors.ts";
-import type { SeddConfig } from "./sedd.ts";
+import { graphOf, mismatch, type SeddConfig } from "./sedd.ts";
 
 const schema = z.object({
   /** V. */
@@ -41,7 +41,8 @@ export function readSeddConfig(json: unknown, where: string): ModelConfig {
   const { tokens, graph, noise, model, parameterization } = result.data;
   if (model.hidden_size % (2 * model.n_heads) !== 0)
     throw new UserError(`${where}: model.hidden_size: ${model.hidden_size} must be a multiple of twice model.n_heads (${model.n_heads})`);
-  if (graph.type !== "absorb") throw new UserError(`${where}: graph.type: "${graph.type}" models do not load yet; "absorb" ones do`);
+  const wrong = mismatch({ graph: graph.type, parameterization, scaleBySigma: model.scale_by_sigma });
+  if (wrong) throw new UserError(`${where}: ${wrong.key === "scaleBySigma" ? "model.scale_by_sigma" : wrong.key}: ${wrong.why}`);
   const schedule: NoiseConfig =
     noise.type === "loglinear"
       ? { kind: "loglinear", eps: noise.eps ?? 1e-3 }
@@ -55,13 +56,14 @@ export function readSeddConfig(json: unknown, where: string): ModelConfig {
     length: model.length,
     sedd: {
       network: {
-        states: tokens + 1,
+        states: graph.type === "absorb" ? tokens + 1 : tokens,
         hidden: model.hidden_size,
         layers: model.n_blocks,
         heads: model.n_heads,
         conditioning: model.cond_dim,
         dropout: model.dropout,
       },
+      graph: graph.type,
       noise: schedule,
       parameterization,
       scaleBySigma: model.scale_by_sigma,
@@ -69,10 +71,11 @@ export function readSeddConfig(json: unknown, where: string): ModelConfig {
   };
 }
 
-export function writeSeddConfig({ sedd: { network, noise, parameterization, scaleBySigma }, length }: ModelConfig): object {
+export function writeSeddConfig({ sedd, length }: ModelConfig): object {
+  const { network, graph, noise, parameterization, scaleBySigma } = sedd;
   return {
-    tokens: network.states - 1,
-    graph: { type: "absorb" },
+    tokens: graphOf(sedd).vocabularySize,
+    graph: { type: graph },
     noise:
       noise.kind === "loglinear"
         ? { type: "loglinear", eps: noise.eps }

@@ -3,7 +3,6 @@
  * the rows that are asked about, in buckets of powers of two. Shapes are padded to few compiled ones; padding is hidden from attention and the
  * head works row by row, so a padded call equals the unpadded one.
  */
-import { absorb } from "../diffusion/absorb.ts";
 import type { ScoreAt, ScoreModel } from "../diffusion/score.ts";
 import { dditHead, dditParameters, dditTrunk } from "../network/ddit.ts";
 import {
@@ -11,6 +10,7 @@ import {
   Layout,
   logSumExp,
   pick,
+  replaceAt,
   reshape,
   sub,
   trace,
@@ -20,7 +20,7 @@ import {
   type Spec,
   type Tensor,
 } from "../tensor/index.ts";
-import { logitOffset, type SeddConfig } from "./sedd.ts";
+import { graphOf, logitOffset, type SeddConfig } from "./sedd.ts";
 
 export interface NetworkScore extends ScoreModel {
   /** Log-scores of every position and state, [rows·length·states]; 0 at the token itself. */
@@ -49,7 +49,7 @@ type HeadKind = "total" | "pick" | "rows";
 export function networkScore(config: SeddConfig, parameters: Float32Array, options: CompileOptions): NetworkScore {
   const { network, parameterization } = config;
   const { states, hidden } = network;
-  const graph = absorb(states - 1);
+  const graph = graphOf(config);
   const layout = new Layout(dditParameters(network));
   const named = layout.slices(parameters);
   const programs = new Map<string, Promise<Executable>>();
@@ -108,7 +108,10 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, optio
     return { output: output!, stride };
   };
 
-  /** Runs the head on rows of the trunk's output; `total` gives log Σ exp, `pick` one logit and the total, `rows` everything. */
+  /**
+   * Runs the head on rows of the trunk's output; `total` gives log Σ exp over the other states (absorb: the tokens; uniform: all but the target, the
+   * token itself), `pick` the target's logit and the total, `rows` everything.
+   */
   const head = async (kind: HeadKind, rows: Float32Array, targets?: Int32Array): Promise<Record<string, Float32Array>> => {
     const n = rows.length / hidden;
     const bucket = Math.max(LEAST_ROWS, powerOfTwo(n));
@@ -118,13 +121,15 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, optio
         {
           ...specsOf(isHead),
           hidden: { dtype: "float32", shape: [bucket, hidden] } as const,
-          ...(kind === "pick" ? { targets: { dtype: "int32", shape: [bucket] } as const } : {}),
+          ...(targets ? { targets: { dtype: "int32", shape: [bucket] } as const } : {}),
         },
         (inputs: Record<string, Tensor>) => {
           // `score` keeps the network's own log-score of MASK: it is part of the official output, though no sampler reads it.
           if (kind === "rows" && parameterization === "score") return { rows: dditHead(inputs, inputs["hidden"]!) };
           const logits = dditHead(inputs, inputs["hidden"]!, graph.mask);
-          const total = logSumExp(logits);
+          const counted =
+            graph.mask === undefined && kind === "total" ? replaceAt(logits, reshape(inputs["targets"]!, [bucket, 1]), -1e30) : logits;
+          const total = logSumExp(counted);
           if (kind === "rows") return { rows: sub(logits, total) };
           const flat = reshape(total, [bucket]);
           return kind === "total" ? { total: flat } : { total: flat, picked: reshape(pick(logits, inputs["targets"]!), [bucket]) };
@@ -161,7 +166,7 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, optio
         if (parameterization === "normalized") return noise.map((s) => 1 / Math.expm1(s));
         const sums = new Float64Array(positions.length);
         await inPieces(positions.length, async (from, to) => {
-          const { total } = await head("total", rowsOf(from, to));
+          const { total } = await head("total", rowsOf(from, to), graph.mask === undefined ? own.subarray(from, to) : undefined);
           for (let j = from; j < to; j++) sums[j] = Math.exp(total![j - from]! + offset(j));
         });
         return sums;
@@ -193,6 +198,7 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, optio
 
   return {
     graph,
+    ...(parameterization === "normalized" ? { knownSum: (sigma: number) => 1 / Math.expm1(sigma) } : {}),
     evaluate,
     async all(tokens, sigma) {
       const positions = Int32Array.from(tokens.keys());

@@ -1,22 +1,55 @@
 /**
  * Score-entropy discrete diffusion as a training objective: a time per sequence (stratified over the batch), corruption at σ(t), and the
  * score entropy weighted by dσ/dt (Lou, Meng, Ermon 2024, equation 11 and section 3.3). Only masked positions have a loss under absorb, so
- * the head, and the last block after its attention, run on those rows alone.
+ * the head, and the last block after its attention, run on those rows alone; under the uniform graph every position has one.
  */
 import { absorb } from "../diffusion/absorb.ts";
+import type { Graph } from "../diffusion/graph.ts";
 import { noiseFrom, type NoiseConfig } from "../diffusion/noise.ts";
 import { maskedScoreEntropyTraced, rowNumbers, type Parameterization } from "../diffusion/score-entropy-traced.ts";
+import { uniformNumbers, uniformScoreEntropyTraced } from "../diffusion/score-entropy-uniform-traced.ts";
+import { uniform } from "../diffusion/uniform.ts";
 import { dditHead, dditParameters, dditTrunk, initializeDDiT, isHiddenMatrix, type DDiTConfig } from "../network/ddit.ts";
+import { UserError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
-import { Layout } from "../tensor/index.ts";
+import { Layout, reshape } from "../tensor/index.ts";
 import type { BatchShape, Corruption, Objective } from "./objective.ts";
 
 export interface SeddConfig {
   readonly network: DDiTConfig;
+  readonly graph: Graph["kind"];
   readonly noise: NoiseConfig;
   readonly parameterization: Parameterization;
-  /** Whether `score` subtracts log(e^σ−1) + log V from the logits: the official `scale_by_sigma`. */
+  /** Whether `score` subtracts log(e^σ−1) + log V from the logits: the official `scale_by_sigma`. Absorb only, as there. */
   readonly scaleBySigma: boolean;
+}
+
+/** What of a configuration does not go together: the key and why its value will not do. */
+export function mismatch({
+  graph,
+  parameterization,
+  scaleBySigma,
+}: Pick<SeddConfig, "graph" | "parameterization" | "scaleBySigma">): { key: "parameterization" | "scaleBySigma"; why: string } | undefined {
+  if (graph !== "uniform") return undefined;
+  if (parameterization !== "score")
+    return {
+      key: "parameterization",
+      why: `"${parameterization}" needs the sum of the scores, known for graph "absorb" alone; give "score"`,
+    };
+  return scaleBySigma
+    ? { key: "scaleBySigma", why: 'true is for graph "absorb" alone, whose scores are of size 1/(e^σ−1); give false' }
+    : undefined;
+}
+
+/**
+ * The graph of a model, over its network's states.
+ *
+ * @throws UserError where its parameterisation does not go with it
+ */
+export function graphOf(config: SeddConfig): Graph {
+  const wrong = mismatch(config);
+  if (wrong) throw new UserError(`${wrong.key}: ${wrong.why}`);
+  return config.graph === "uniform" ? uniform(config.network.states) : absorb(config.network.states - 1);
 }
 
 /** Training draws t on [T_MIN, 1], as the official code does. */
@@ -29,7 +62,7 @@ export function logitOffset({ network, scaleBySigma }: SeddConfig, sigma: number
 
 export function seddObjective(config: SeddConfig): Objective {
   const { network, parameterization } = config;
-  const graph = absorb(network.states - 1);
+  const graph = graphOf(config);
   const noise = noiseFrom(config.noise);
   return {
     layout: new Layout(dditParameters(network)),
@@ -41,25 +74,41 @@ export function seddObjective(config: SeddConfig): Objective {
       const keep = training && network.dropout > 0 ? dropoutMask(network, shape, random) : undefined;
       return corruptionOf(config, tokens, noisy, times, shape, keep);
     },
-    lossInputs({ batch, length }, capacity, training) {
-      const rows = { dtype: "float32", shape: [capacity] } as const;
+    lossInputs(shape, capacity, training) {
+      const { batch, length } = shape;
+      const [indices, numbers] = [{ dtype: "int32", shape: [capacity] } as const, { dtype: "float32", shape: [capacity] } as const];
       return {
         tokens: { dtype: "int32", shape: [batch, length] },
         sigma: { dtype: "float32", shape: [batch] },
-        rows: { dtype: "int32", shape: [capacity] },
-        inverse: { dtype: "int32", shape: [batch * length] },
-        sequence: { dtype: "int32", shape: [capacity] },
-        clean: { dtype: "int32", shape: [capacity] },
-        pull: rows,
-        ...(parameterization === "score" ? { shift: rows, rest: rows } : {}),
-        ...(training && network.dropout > 0 ? { keep: { dtype: "bool", shape: [keptValues(network, { batch, length })] } as const } : {}),
+        clean: indices,
+        ...(training && network.dropout > 0 ? { keep: { dtype: "bool", shape: [keptValues(network, shape)] } as const } : {}),
+        ...(graph.mask === undefined
+          ? { logRest: numbers, restWeight: numbers, logClean: numbers, cleanWeight: numbers }
+          : {
+              rows: indices,
+              inverse: { dtype: "int32", shape: [batch * length] } as const,
+              sequence: indices,
+              pull: numbers,
+              ...(parameterization === "score" ? { shift: numbers, rest: numbers } : {}),
+            }),
       };
     },
     loss(parameters, inputs) {
-      const { tokens, sigma, rows, inverse, sequence, clean, pull, shift = pull, rest = pull, keep } = inputs;
+      const { tokens, sigma, clean, keep } = inputs;
+      const given = { tokens: tokens!, sigma: sigma!, ...(keep ? { keep } : {}) };
+      if (graph.mask === undefined) {
+        const { logRest, restWeight, logClean, cleanWeight } = inputs;
+        const logScore = dditHead(parameters, dditTrunk(parameters, network, given).output);
+        return uniformScoreEntropyTraced(logScore, reshape(tokens!, clean!.shape), clean!, {
+          logRest: logRest!,
+          restWeight: restWeight!,
+          logClean: logClean!,
+          cleanWeight: cleanWeight!,
+        });
+      }
+      const { rows, inverse, sequence, pull, shift = pull, rest = pull } = inputs;
       const selection = { rows: rows!, inverse: inverse!, sequence: sequence! };
-      const { output } = dditTrunk(parameters, network, { tokens: tokens!, sigma: sigma!, selection, ...(keep ? { keep } : {}) });
-      const logits = dditHead(parameters, output, graph.mask);
+      const logits = dditHead(parameters, dditTrunk(parameters, network, { ...given, selection }).output, graph.mask);
       return maskedScoreEntropyTraced(parameterization, logits, clean!, { shift: shift!, pull: pull!, rest: rest! });
     },
   };
@@ -82,8 +131,39 @@ export function corruptionOf(
   shape: BatchShape,
   keep?: Uint8Array,
 ): Corruption {
+  const graph = graphOf(config);
+  const common = { tokens: noisy, sigma: Float32Array.from(times, noiseFrom(config.noise).sigma), ...(keep ? { keep } : {}) };
+  if (graph.mask === undefined)
+    return { feeds: { ...common, clean: tokens, ...uniformFeeds(config, graph, tokens, noisy, times) }, capacity: tokens.length };
+  const { capacity, feeds } = maskedFeeds(config, graph.mask, tokens, noisy, times, shape);
+  return { feeds: { ...common, ...feeds }, capacity };
+}
+
+/** The uniform graph's numbers of every position. */
+function uniformFeeds(config: SeddConfig, graph: Graph, tokens: Int32Array, noisy: Int32Array, times: Float64Array): Corruption["feeds"] {
   const noise = noiseFrom(config.noise);
-  const mask = config.network.states - 1;
+  const length = tokens.length / times.length;
+  const perRow = Array.from(times, (t) => [false, true].map((moved) => uniformNumbers(graph, noise.sigma(t), noise.rate(t), moved)));
+  const all = Array.from(tokens, (token, i) => perRow[Math.floor(i / length)]![Number(noisy[i] !== token)]!);
+  const column = (key: keyof (typeof all)[number]): Float32Array => Float32Array.from(all, (numbers) => numbers[key]);
+  return {
+    logRest: column("logRest"),
+    restWeight: column("restWeight"),
+    logClean: column("logClean"),
+    cleanWeight: column("cleanWeight"),
+  };
+}
+
+/** Absorb: the masked positions, where each stands, and its numbers. */
+function maskedFeeds(
+  config: SeddConfig,
+  mask: number,
+  tokens: Int32Array,
+  noisy: Int32Array,
+  times: Float64Array,
+  shape: BatchShape,
+): Corruption {
+  const noise = noiseFrom(config.noise);
   const positions: number[] = [];
   noisy.forEach((state, i) => {
     if (state === mask) positions.push(i);
@@ -106,8 +186,7 @@ export function corruptionOf(
     inverse[position] = i;
     [shift[i], pull[i], rest[i]] = [row.shift, row.pull, row.rest];
   });
-  const sigma = Float32Array.from(times, noise.sigma);
-  return { feeds: { tokens: noisy, sigma, rows, inverse, sequence, clean, shift, pull, rest, ...(keep ? { keep } : {}) }, capacity };
+  return { feeds: { rows, inverse, sequence, clean, shift, pull, rest }, capacity };
 }
 
 /**

@@ -50,7 +50,8 @@ const INITIAL_STREAM = 0x696e6974;
 export function configOf(recipe: Recipe, vocabularySize: number): SeddConfig {
   const { network, objective } = recipe;
   return {
-    network: { ...network, states: vocabularySize + 1 },
+    network: { ...network, states: objective.graph === "absorb" ? vocabularySize + 1 : vocabularySize },
+    graph: objective.graph,
     noise: objective.noise,
     parameterization: objective.parameterization,
     scaleBySigma: objective.scaleBySigma,
@@ -88,10 +89,14 @@ export async function describeRun({ config, begin }: Run, recipe: Recipe, out: s
 
 /** A model to begin with must have the recipe's network. */
 function checkStart({ parameters, config: given }: StartingPoint, config: SeddConfig, size: number): void {
-  const other = given && difference(config.network, { ...given.network, dropout: config.network.dropout }, "network");
+  // The graph first: with another one the states differ too.
+  const other =
+    given &&
+    (difference(config.graph, given.graph, "graph") ??
+      difference(config.network, { ...given.network, dropout: config.network.dropout }, "network"));
   if (other) {
     throw new UserError(
-      `--from: the model's ${other.key} is ${show(other.b)}, the recipe's ${show(other.a)}; make network and tokenizer agree`,
+      `--from: the model's ${other.key} is ${show(other.b)}, the recipe's ${show(other.a)}; make graph, network and tokenizer agree`,
     );
   }
   if (parameters.length !== size) {

@@ -5,6 +5,7 @@
 import { readText } from "#platform";
 import { parse } from "yaml";
 import { z } from "zod";
+import { mismatch, type SeddConfig } from "../objectives/sedd.ts";
 import { messageOf, UserError } from "../platform/errors.ts";
 import { describeIssues } from "./recipe-errors.ts";
 
@@ -36,10 +37,12 @@ const schema = z.strictObject({
   objective: z
     .strictObject({
       kind: z.literal("sedd").default("sedd"),
-      graph: z.literal("absorb").default("absorb"),
+      graph: z.enum(["absorb", "uniform"]).default("absorb"),
       noise: noise.default({ kind: "loglinear", eps: 1e-3 }),
-      parameterization: z.enum(["score", "normalized"]).default("normalized"),
-      scaleBySigma: z.boolean().default(true),
+      /** Default: `normalized` for absorb, `score` for uniform. */
+      parameterization: z.enum(["score", "normalized"]).optional(),
+      /** Default: true for absorb, false for uniform. */
+      scaleBySigma: z.boolean().optional(),
     })
     .prefault({}),
   network: z.strictObject({
@@ -91,7 +94,10 @@ const schema = z.strictObject({
   checkpoint: z.strictObject({ every: count.default(250) }).prefault({}),
 });
 
-export type Recipe = z.infer<typeof schema>;
+type Written = z.infer<typeof schema>;
+export interface Recipe extends Written {
+  readonly objective: Written["objective"] & Pick<SeddConfig, "parameterization" | "scaleBySigma">;
+}
 
 /** Reads and checks a recipe; `overrides` are `key.path=value` with the value in YAML. */
 export async function readRecipe(path: string, overrides: readonly string[] = []): Promise<Recipe> {
@@ -117,9 +123,12 @@ function parseYaml(text: string, where: string): unknown {
 export function checkRecipe(raw: unknown, where: string): Recipe {
   const result = schema.safeParse(raw);
   if (!result.success) throw new UserError(`${where}: ${describeIssues(result.error.issues, raw, schema)}`);
-  const recipe = result.data;
-  const { network, batch, windows } = recipe;
-  const { noise: schedule } = recipe.objective;
+  const { network, batch, windows, objective: written } = result.data;
+  const isAbsorb = written.graph === "absorb";
+  const { parameterization = isAbsorb ? "normalized" : "score", scaleBySigma = isAbsorb, noise: schedule } = written;
+  const recipe = { ...result.data, objective: { ...written, parameterization, scaleBySigma } };
+  const wrong = mismatch(recipe.objective);
+  if (wrong) throw new UserError(`${where}: objective.${wrong.key}: ${wrong.why}`);
   if (network.hidden % (2 * network.heads) !== 0) {
     throw new UserError(`${where}: network.hidden: ${network.hidden} must be a multiple of twice network.heads (${network.heads})`);
   }

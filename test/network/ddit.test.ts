@@ -10,29 +10,38 @@ import { random } from "../../src/platform/random.ts";
 import { compile, Layout, trace, type Data, type Device, type Program, type Spec, type Tensor } from "../../src/tensor/index.ts";
 import { fixturePath, golden, goldenJson, relativeError } from "../support/fixtures.ts";
 
+type Tolerances = Record<string, { relative_to: "last"; tolerance: number }>;
+const tolerancesOf = (fixture: string): Tolerances =>
+  goldenJson<Record<string, Tolerances>>("tolerances.json")[`${fixture}/io.safetensors`]!;
 const io = golden("sedd-absorb/io.safetensors");
-const tolerances =
-  goldenJson<Record<string, Record<string, { relative_to: "last"; tolerance: number }>>>("tolerances.json")["sedd-absorb/io.safetensors"]!;
+const tolerances = tolerancesOf("sedd-absorb");
 const tokens = io.int32("x") as Int32Array;
 const [batch, length] = io.shape("x") as [number, number];
 
 /** Compares with a golden tensor as tolerances.json says. */
-function expectGolden(name: string, actual: ArrayLike<number>, expected: ArrayLike<number> = io.tensor(name)): void {
-  const { relative_to, tolerance } = tolerances[name]!;
-  const error = relativeError(actual, expected, relative_to, io.shape(name).at(-1)!);
+function expectGolden(fixture: string, name: string, actual: ArrayLike<number>, expected?: ArrayLike<number>): void {
+  const { relative_to, tolerance } = tolerancesOf(fixture)[name]!;
+  const file = golden(`${fixture}/io.safetensors`);
+  const error = relativeError(actual, expected ?? file.tensor(name), relative_to, file.shape(name).at(-1)!);
   expect(error, `${name}: relative error ${error}, tolerance ${tolerance}`).toBeLessThanOrEqual(tolerance);
 }
 
-let raw: StoredModel;
-let average: StoredModel;
-beforeAll(async () => {
-  raw = await readModel(fixturePath("sedd-absorb"));
-  // A training checkpoint of the official code: the moving average is in it alone.
+/** A fixture's weights and, from its training checkpoint alone, their moving average. */
+async function weightsOf(fixture: string): Promise<{ raw: StoredModel; average: StoredModel }> {
+  const own = await readModel(fixturePath(fixture));
   const folder = await mkdtemp(join(tmpdir(), "sedd-checkpoint-"));
-  for (const name of ["config.json", "checkpoint.pth"]) await copyFile(fixturePath(`sedd-absorb/${name}`), join(folder, name));
-  average = await readModel(folder, "ema");
-  expect((await readModel(folder, "raw")).parameters).toEqual(raw.parameters);
+  for (const name of ["config.json", "checkpoint.pth"]) await copyFile(fixturePath(`${fixture}/${name}`), join(folder, name));
+  const average = await readModel(folder, "ema");
+  expect((await readModel(folder, "raw")).parameters).toEqual(own.parameters);
   await rm(folder, { recursive: true });
+  return { raw: own, average };
+}
+
+const weights: Record<string, Awaited<ReturnType<typeof weightsOf>>> = {};
+let raw: StoredModel;
+beforeAll(async () => {
+  for (const fixture of ["sedd-absorb", "sedd-uniform"]) weights[fixture] = await weightsOf(fixture);
+  ({ raw } = weights["sedd-absorb"]!);
 });
 
 /** The network at exactly these shapes, with nothing padded. */
@@ -96,23 +105,27 @@ test("parameters have the official names, shapes and order", () => {
 describe.each(["cpu", "wasm"] as const)("on %s", (device) => {
   const score = (model: StoredModel): ReturnType<typeof networkScore> => networkScore(model.config.sedd, model.parameters, { device });
 
-  test("log-scores are the official ones: of the weights and of their moving average, at tiny, large and equal noise", async () => {
-    const model = score(raw);
-    const sigma = Float64Array.from(io.tensor("sigma"));
-    const scores = await model.all(tokens, sigma);
-    expectGolden("log_score", scores, io.float64("log_score_f64"));
-    expectGolden("log_score", scores);
-    expectGolden("log_score_same", await model.all(tokens, Float64Array.from(io.tensor("sigma_same"))));
-    await model.dispose();
-    const averaged = score(average);
-    expectGolden("log_score_ema", await averaged.all(tokens, sigma));
-    await averaged.dispose();
-  });
+  describe.each(["sedd-absorb", "sedd-uniform"])("%s", (fixture) => {
+    const file = golden(`${fixture}/io.safetensors`);
+    const [x, sigma] = [file.int32("x") as Int32Array, Float64Array.from(file.tensor("sigma"))];
 
-  test("so are the conditioning and the residual stream before and after every block", async () => {
-    const results = await runExact(raw, device, tokens, io.tensor("sigma"));
-    expectGolden("cond", results["conditioning"]!);
-    for (let i = 0; i < 3; i++) expectGolden(`hidden.${i}`, results[`stage${i}`]!);
+    test("log-scores are the official ones: of the weights and of their moving average, at tiny, large and equal noise", async () => {
+      const model = score(weights[fixture]!.raw);
+      const scores = await model.all(x, sigma);
+      expectGolden(fixture, "log_score", scores, file.float64("log_score_f64"));
+      expectGolden(fixture, "log_score", scores);
+      expectGolden(fixture, "log_score_same", await model.all(x, Float64Array.from(file.tensor("sigma_same"))));
+      await model.dispose();
+      const averaged = score(weights[fixture]!.average);
+      expectGolden(fixture, "log_score_ema", await averaged.all(x, sigma));
+      await averaged.dispose();
+    });
+
+    test("so are the conditioning and the residual stream before and after every block", async () => {
+      const results = await runExact(weights[fixture]!.raw, device, x, sigma);
+      expectGolden(fixture, "cond", results["conditioning"]!);
+      for (let i = 0; i < 3; i++) expectGolden(fixture, `hidden.${i}`, results[`stage${i}`]!);
+    });
   });
 
   // The same arithmetic on other shapes, where kernels may sum in another order: the golden tolerance of a whole forward pass.

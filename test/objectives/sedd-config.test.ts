@@ -13,10 +13,21 @@ test("the official configuration", () => {
     sedd: {
       network: { states: 51, hidden: 64, layers: 2, heads: 4, conditioning: 32, dropout: 0.1 },
       // The official log-linear schedule has eps = 1e-3 and ignores the file's sigma_min and sigma_max.
+      graph: "absorb",
       noise: { kind: "loglinear", eps: 1e-3 },
       parameterization: "score",
       scaleBySigma: true,
     },
+  });
+});
+
+test("the official configuration of a uniform graph: V states, no σ-scaling", () => {
+  expect(readSeddConfig(goldenJson("sedd-uniform/config.json"), "config.json").sedd).toEqual({
+    network: { states: 50, hidden: 64, layers: 2, heads: 4, conditioning: 32, dropout: 0.1 },
+    graph: "uniform",
+    noise: { kind: "geometric", sigmaMin: 1e-5, sigmaMax: 20 },
+    parameterization: "score",
+    scaleBySigma: false,
   });
 });
 
@@ -40,16 +51,21 @@ test("what is written reads back the same, through JSON", () => {
       size,
       fc.double({ min: 0, max: 0.9, noNaN: true }),
       noises,
-      fc.constantFrom("score" as const, "normalized" as const),
-      fc.boolean(),
+      fc.oneof(
+        fc.record({
+          graph: fc.constant("absorb" as const),
+          parameterization: fc.constantFrom("score" as const, "normalized" as const),
+          scaleBySigma: fc.boolean(),
+        }),
+        fc.constant({ graph: "uniform", parameterization: "score", scaleBySigma: false } as const),
+      ),
     )
-    .map(([tokens, heads, pairs, layers, conditioning, length, dropout, noise, parameterization, scaleBySigma]) => ({
+    .map(([tokens, heads, pairs, layers, conditioning, length, dropout, noise, rest]) => ({
       length,
       sedd: {
-        network: { states: tokens + 1, hidden: 2 * heads * pairs, layers, heads, conditioning, dropout },
+        network: { states: tokens + Number(rest.graph === "absorb"), hidden: 2 * heads * pairs, layers, heads, conditioning, dropout },
         noise,
-        parameterization,
-        scaleBySigma,
+        ...rest,
       },
     }));
   fc.assert(
@@ -72,7 +88,6 @@ describe("a wrong configuration is the user's error, with the file and the key",
     ["tokens", change("tokens", 0)],
     ["tokens", change("tokens", undefined)],
     ["graph.type", change("graph", "type", "none")],
-    ["graph.type", change("graph", "type", "uniform")],
     ["noise.type", change("noise", "type", "cosine")],
     ["model.hidden_size", change("model", "hidden_size", 64.5)],
     ["model.hidden_size", change("model", "hidden_size", 60)],
@@ -83,6 +98,21 @@ describe("a wrong configuration is the user's error, with the file and the key",
     const read = (): unknown => readSeddConfig(config, "folder/config.json");
     expect(read).toThrow(UserError);
     expect(read).toThrow(`folder/config.json: ${key}: `);
+  });
+
+  test("what the uniform graph does not have", () => {
+    const uniform = (key: "parameterization" | "scale_by_sigma", value: unknown): unknown => {
+      const copy = structuredClone(goldenJson<{ model: object }>("sedd-uniform/config.json"));
+      return key === "parameterization" ? { ...copy, [key]: value } : { ...copy, model: { ...copy.model, [key]: value } };
+    };
+    const read = (config: unknown) => (): unknown => readSeddConfig(config, "c.json");
+    expect(read(uniform("parameterization", "score"))).not.toThrow();
+    expect(read(uniform("parameterization", "normalized"))).toThrow(
+      'c.json: parameterization: "normalized" needs the sum of the scores, known for graph "absorb" alone; give "score"',
+    );
+    expect(read(uniform("scale_by_sigma", true))).toThrow(
+      /^c\.json: model\.scale_by_sigma: true is for graph "absorb" alone, .*; give false$/,
+    );
   });
 
   test("no object at all", () => {

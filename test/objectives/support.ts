@@ -51,6 +51,7 @@ export async function lossOf(
 export const MASK = 14;
 export const configOf = (parameterization: Parameterization, dropout = 0, scaleBySigma = true): SeddConfig => ({
   network: { states: MASK + 1, hidden: 16, layers: 2, heads: 2, conditioning: 8, dropout },
+  graph: "absorb",
   noise: { kind: "loglinear", eps: 1e-3 },
   parameterization,
   scaleBySigma,

@@ -1,5 +1,5 @@
 /** Recipes: defaults, every kind of wrong key or value named in full, and --set. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -36,8 +36,14 @@ test("a short recipe gets the defaults; the longest window is the model's length
   expect(lengthOf(recipe)).toBe(32);
 });
 
-test("the shipped recipes are valid", async () => {
-  expect((await readRecipe("recipes/fairytales.yaml")).name).toBe("fairytales");
+test("the uniform graph has defaults of its own", () => {
+  const { objective } = checkRecipe(plain({ objective: { graph: "uniform" } }), "r.yaml");
+  expect(objective).toMatchObject({ graph: "uniform", parameterization: "score", scaleBySigma: false });
+  expect(checkRecipe(plain({ objective: { parameterization: "score" } }), "r.yaml").objective.scaleBySigma).toBe(true);
+});
+
+test.each(readdirSync("recipes"))("the shipped recipe %s is valid", async (file) => {
+  expect(`${(await readRecipe(join("recipes", file))).name}.yaml`).toBe(file);
 });
 
 describe("misspelt keys are named in full, with the keys known there", () => {
@@ -71,7 +77,15 @@ describe("wrong values are named with what would do", () => {
     [{ network: { dropout: 1 } }, "network.dropout: 1 will not do; expected less than 1"],
     [{ network: { layers: 0 } }, "network.layers: 0 will not do; expected more than 0"],
     [{ objective: { kind: "gpt" } }, 'objective.kind: "gpt" will not do; expected "sedd"'],
-    [{ objective: { graph: "uniform" } }, 'objective.graph: "uniform" will not do; expected "absorb"'],
+    [{ objective: { graph: "ring" } }, 'objective.graph: "ring" will not do; expected "absorb" or "uniform"'],
+    [
+      { objective: { graph: "uniform", parameterization: "normalized" } },
+      'objective.parameterization: "normalized" needs the sum of the scores, known for graph "absorb" alone; give "score"',
+    ],
+    [
+      { objective: { graph: "uniform", scaleBySigma: true } },
+      'objective.scaleBySigma: true is for graph "absorb" alone, whose scores are of size 1/(e^σ−1); give false',
+    ],
     [{ objective: { parameterization: "raw" } }, 'objective.parameterization: "raw" will not do; expected "score" or "normalized"'],
     [{ objective: { noise: { kind: "linear" } } }, 'objective.noise.kind: "linear" will not do; expected "loglinear" or "geometric"'],
     [{ objective: { noise: { kind: "geometric", sigmaMin: 3, sigmaMax: 2 } } }, "objective.noise.sigmaMin: 3 must be below sigmaMax (2)"],

@@ -79,6 +79,25 @@ export function scatterPicked(base: Tensor, shape: Shape, column: Tensor, values
   });
 }
 
+/**
+ * x [n, s] with `value` at the columns `index` [n, k] (int32) of each row; an index may repeat. What stood there has no gradient.
+ */
+export function replaceAt(x: Tensor, index: Tensor, value: number): Tensor {
+  expect("replaceAt", "float32", x);
+  expect("replaceAt", "int32", index);
+  if (x.rank !== 2 || index.rank !== 2 || index.shape[0] !== x.shape[0]) {
+    throw new TraceError(`replaceAt: expects [n, s] and [n, k], got ${show(x.shape)} and ${show(index.shape)}`);
+  }
+  const values = constant(new Float32Array(index.shape[0]! * index.shape[1]!).fill(value), index.shape);
+  return apply(
+    "ScatterElements",
+    [x, index, values],
+    { dtype: "float32", shape: x.shape },
+    ([d]) => [replaceAt(d!, index, 0), undefined, undefined],
+    { axis: { int: 1 } },
+  );
+}
+
 /** `x == value`, boolean, of an int32 tensor. */
 export function equals(x: Tensor, value: number): Tensor {
   expect("equals", "int32", x);

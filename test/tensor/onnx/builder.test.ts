@@ -72,7 +72,13 @@ function forward(): Case {
 }
 
 function lossAndGradient(parameterization: SeddConfig["parameterization"]): Case {
-  const objective = seddObjective({ network, noise: { kind: "loglinear", eps: 1e-3 }, parameterization, scaleBySigma: true });
+  const objective = seddObjective({
+    network,
+    graph: "absorb",
+    noise: { kind: "loglinear", eps: 1e-3 },
+    parameterization,
+    scaleBySigma: true,
+  });
   const tokens = Int32Array.from({ length: 12 }, () => draw.integer(10));
   const { feeds, capacity } = objective.corrupt(tokens, shape, random(2), true);
   const program = lossProgram(objective, shape, capacity, { training: true, gradients: true });

@@ -1,7 +1,7 @@
 /** Look-ups by integer indices: values and gradients, with repeated indices, and where the looked-up value is used in other ways too. */
 import fc from "fast-check";
 import { describe, test } from "vitest";
-import { add, exp, gather, logSumExp, matmul, mul, pick, selectRows, transpose } from "../../../src/tensor/index.ts";
+import { add, exp, gather, logSumExp, matmul, mul, pick, replaceAt, selectRows, transpose } from "../../../src/tensor/index.ts";
 import { type Case, devices, extents, holds, indices, seeds, shapes, show } from "../check.ts";
 import { logSumExp as logTotal, make, map, matmul as product, sizeOf, transpose as turned, uniform, zip, type Nd } from "../reference.ts";
 
@@ -109,6 +109,25 @@ describe.each(devices)("on %s", (device) => {
           reference: ({ x }) => picked(x!, index.data),
         };
       }),
+    ));
+
+  test("replaceAt: one or two columns of each row, the same one twice included", () =>
+    holds(
+      device,
+      fc
+        .tuple(extents, extents, fc.integer({ min: 1, max: 2 }), seeds, fc.constantFrom(0, -2.5))
+        .map(([n, states, k, seed, value]): Case => {
+          const index = indices([n, k], states, seed);
+          const replaced = (x: Nd): Nd =>
+            make([n, states], ([i, j]) => (index.data.subarray(i! * k, (i! + 1) * k).includes(j!) ? value : x.data[i! * states + j!]!));
+          return {
+            label: `replaceAt of ${show([n, states], [n, k])}`,
+            inputs: { x: uniform([n, states], seed) },
+            fixed: { index },
+            traced: ({ x, index: i }) => [replaceAt(x!, i!, value), exp(replaceAt(x!, i!, value))],
+            reference: ({ x }) => [replaced(x!), map(replaced(x!), Math.exp)],
+          };
+        }),
     ));
 
   test("pick, several times and beside other uses of the same values", () =>
