@@ -10,9 +10,10 @@ import { UserError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
 import { denoiseLaw } from "./denoise.ts";
 import type { Graph } from "./graph.ts";
+import { lastTime } from "./grid.ts";
 import type { Law } from "./law.ts";
 import type { Noise } from "./noise.ts";
-import { lastTime, type Stage } from "./schedule.ts";
+import type { Stage } from "./schedule.ts";
 import { shuffled } from "./shuffle.ts";
 
 /** The law of an event: y ∝ s_y at a MASK. (The final denoise's, whose scale does not matter.) */
@@ -44,16 +45,18 @@ export function firstHittingStages(
   const askedAt = (level: number) => Math.min(noise.sigma(1), Math.max(noise.sigma(lastTime), -Math.log1p(-level)));
   const stages = Math.min(calls, events);
   const law = eventLaw(graph);
-  return Array.from({ length: stages }, (_, k) => {
+  return Array.from({ length: stages }, (_, k): Stage => {
     const [from, to] = [Math.floor((k * events) / stages), Math.floor(((k + 1) * events) / stages)];
     const sigma = askedAt(levels[0]![to - 1]!);
     return {
+      kind: "predict",
       step: k + 1,
       time: noise.time(sigma),
       sigma,
       law,
       asked: Float64Array.from(levels, (row) => askedAt(row[from]!)),
-      positions: order.map((row) => row.slice(from, to).sort()),
+      positions: (r) => order[r]!.slice(from, to).sort(),
+      written: (r) => ({ positions: order[r]!.slice(0, to), sigma: askedAt(levels[r]![to - 1]!) }),
     };
   });
 }

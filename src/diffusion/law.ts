@@ -4,6 +4,7 @@
  * renormalised. A law is the same at every position that can move (graph.pull), so a step is one law and many draws.
  */
 import type { Random } from "../platform/random.ts";
+import { depart, type Departures } from "./departures.ts";
 import type { Graph } from "./graph.ts";
 
 export interface Law {
@@ -51,12 +52,20 @@ export const mayLeave = (law: Law, u: number, sum: number): boolean => {
   return u * (most + Math.max(0, law.stay(sum))) < most;
 };
 
+/** What becomes of the targets of a draw beyond the law itself. */
+export interface Targets {
+  /** [states], 1 at the tokens that may be drawn (constraints.ts has the law). */
+  readonly allowed?: Uint8Array | undefined;
+  readonly departures?: Departures | undefined;
+}
+
 /**
  * Second stage: the new state of a position that {@link mayLeave}, by inverse distribution function in float64 over weights scaled by the largest, so that
  * neither tiny nor huge scores are lost.
  *
  * @param row log-scores, [S] from `offset` on
- * @returns the state (x itself where the drain left too little to move, −1 where every weight is zero), and how many weights were cut at 0
+ * @returns the state (x itself where the drain or a constraint left too little to move, −1 where every weight is zero), the probability of drawing it
+ *   (of no meaning where the state is x or −1), and how many weights were cut at 0
  */
 export function drawTarget(
   law: Law,
@@ -66,36 +75,40 @@ export function drawTarget(
   u: number,
   sum: number,
   random: Random,
-): { state: number; cut: number } {
-  const { states } = law.graph;
+  { allowed, departures }: Targets = {},
+): { state: number; probability: number; cut: number } {
+  const { states, mask } = law.graph;
+  const possible = (y: number): boolean => y !== x && (!allowed || allowed[y] === 1);
   let top = -Infinity;
-  for (let y = 0; y < states; y++) if (y !== x && row[offset + y]! > top) top = row[offset + y]!;
+  for (let y = 0; y < states; y++) if (row[offset + y]! > top && possible(y)) top = row[offset + y]!;
   // Weights in units of gain · e^top.
   const floor = law.drain === 0 ? 0 : Math.exp(Math.log((law.drain / law.gain) * (1 + sum)) - top);
-  const weight = (y: number) => Math.exp(row[offset + y]! - top) - floor;
+  const weights = new Float64Array(states);
   let total = 0;
   let cut = 0;
   for (let y = 0; y < states; y++) {
-    if (y === x) continue;
-    const w = weight(y);
-    if (w > 0) total += w;
-    else if (w < 0) cut++;
+    if (!possible(y)) continue;
+    const weight = Math.exp(row[offset + y]! - top) - floor;
+    if (weight > 0) total += weights[y] = weight;
+    else if (weight < 0) cut++;
   }
-  if (law.drain > 0) {
-    const staying = Math.max(0, law.stay(sum)) / (law.gain * Math.exp(top));
-    if (!(u * (total + staying) < total)) return { state: x, cut };
+  const staying = law.leaves ? 0 : Math.max(0, law.stay(sum));
+  let moves = law.leaves ? 1 : (law.gain * sum) / (law.gain * sum + staying);
+  if (law.drain > 0 || (allowed && mask === undefined)) {
+    const stays = staying / (law.gain * Math.exp(top));
+    if (!(u * (total + stays) < total)) return { state: x, probability: NaN, cut };
+    moves = total / (total + stays);
   }
-  if (!(total > 0)) return { state: -1, cut };
+  if (departures) total = depart(weights, departures);
+  if (!(total > 0)) return { state: -1, probability: NaN, cut };
   const aim = random.uniform() * total;
   let reached = 0;
   let last = x;
   for (let y = 0; y < states; y++) {
-    if (y === x) continue;
-    const w = weight(y);
-    if (!(w > 0)) continue;
-    reached += w;
+    if (!(weights[y]! > 0)) continue;
+    reached += weights[y]!;
     last = y;
     if (aim < reached) break;
   }
-  return { state: last, cut };
+  return { state: last, probability: (moves * weights[last]!) / total, cut };
 }

@@ -2,15 +2,12 @@
 import { describe, expect, it } from "vitest";
 import { absorb } from "../../src/diffusion/absorb.ts";
 import type { Graph } from "../../src/diffusion/graph.ts";
-import { drawTarget, mayLeave } from "../../src/diffusion/law.ts";
-import { eulerLaw } from "../../src/diffusion/euler.ts";
 import { geometric, logLinear } from "../../src/diffusion/noise.ts";
 import { sampleFrom } from "../../src/diffusion/sample-from.ts";
 import { type Frame, run, samplerNames, type RunOptions } from "../../src/diffusion/sampler.ts";
 import { denseScore, type DenseScore } from "../../src/diffusion/score.ts";
 import { uniform } from "../../src/diffusion/uniform.ts";
 import { UserError } from "../../src/platform/errors.ts";
-import { random, type Random } from "../../src/platform/random.ts";
 
 /** A score that depends on the whole row, so that a row mixed with another would show. */
 const toyScore =
@@ -150,54 +147,7 @@ describe("aborting", () => {
   });
 });
 
-describe("extreme probabilities", () => {
-  const scripted = (...numbers: number[]): Random => ({ ...random(1), uniform: () => numbers.shift()! });
-  const law = eulerLaw(absorb(4), 1);
-  const tiny = Math.log(1e-9);
-  const bisect = (chosen: (u: number) => boolean, low: number, high: number) => {
-    for (let k = 0; k < 200; k++) {
-      const middle = (low + high) / 2;
-      if (chosen(middle) === chosen(low)) low = middle;
-      else high = middle;
-    }
-    return (low + high) / 2;
-  };
-
-  it("a jump of probability 1e-9 owns an interval of 1e-9", () => {
-    expect(bisect((u) => mayLeave(law, u, 1e-9), 0, 1)).toBeCloseTo(1e-9, 22);
-  });
-  it("a target of probability 1e-9 among jumps owns an interval of 1e-9 ± 1 %, wherever it stands", () => {
-    for (const rare of [0, 1, 3]) {
-      const row = Float64Array.from({ length: 5 }, (_, y) => (y === rare ? tiny : Math.log((1 - 1e-9) / 3)));
-      const state = (u: number) => drawTarget(law, 4, row, 0, 0, 1, scripted(u)).state;
-      const [low, high] = rare === 3 ? [1 - 1e-6, 1 - 2 ** -53] : [Math.max(0, rare / 3 - 1e-6), rare / 3 + 1e-6];
-      const [from, to] =
-        rare === 0
-          ? [0, bisect((u) => state(u) === 0, 0, high)]
-          : [bisect((u) => state(u) < rare, low, high), rare === 3 ? 1 : bisect((u) => state(u) <= rare, low, high)];
-      expect(Math.abs((to - from) / 1e-9 - 1)).toBeLessThan(0.01);
-      expect(state((from + to) / 2)).toBe(rare);
-    }
-  });
-  it("improbable tokens are drawn as often as they should be: 1e-4 spread over 1,000 tokens, and 1e-6", () => {
-    // In float32 (24-bit uniforms, one race of all tokens) both come out near 0: sampling-bias.json.
-    const [stream, V, trials] = [random(9), 1000, 4_000_000];
-    const step = eulerLaw(absorb(V), 1);
-    const row = new Float64Array(V + 1).fill(Math.log(1e-4 / V));
-    const counts = { jumps: 0, low: 0, rare: 0 };
-    for (let k = 0; k < trials; k++) {
-      const u = stream.uniform();
-      if (mayLeave(step, u, 1e-6)) counts.rare++;
-      if (!mayLeave(step, u, 1e-4)) continue;
-      counts.jumps++;
-      if (drawTarget(step, V, row, 0, u, 1e-4, stream).state < V / 2) counts.low++;
-    }
-    // Poisson with means 400, 200 and 4, five standard deviations; the seed is fixed.
-    expect(Math.abs(counts.jumps - 400)).toBeLessThan(100);
-    expect(Math.abs(counts.low - counts.jumps / 2)).toBeLessThan(50);
-    expect(Math.abs(counts.rare - 4)).toBeLessThan(10);
-    expect(counts.rare).toBeGreaterThan(0);
-  });
+describe("extreme scores", () => {
   it("scores of any size are drawn from, and −Infinity never", async () => {
     for (const shift of [-700, 0, 600]) {
       const score: DenseScore = (tokens) =>

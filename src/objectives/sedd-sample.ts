@@ -1,0 +1,244 @@
+/** Samples of a trained SEDD model: prompts and templates are laid out over positions, the sampling loop runs, and texts are made of what comes out. */
+import { macrotask } from "#platform";
+import type { Constraint } from "../diffusion/constraints.ts";
+import type { CorrectorOptions } from "../diffusion/corrector.ts";
+import { departuresOf, type Departures } from "../diffusion/departures.ts";
+import type { GridName } from "../diffusion/grid.ts";
+import { noiseFrom } from "../diffusion/noise.ts";
+import { run, type DrawOptions, type SamplerName } from "../diffusion/sampler.ts";
+import type { ScoreModel } from "../diffusion/score.ts";
+import { parseTemplate, prefix, type Layout } from "../diffusion/template.ts";
+import { UserError } from "../platform/errors.ts";
+import { drawSeed } from "../platform/random.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import type { ModelConfig } from "./sedd-config.ts";
+import { layoutSettled } from "./sedd-lengths.ts";
+import { CALL_POSITIONS, requireSeed } from "./sedd-likelihood.ts";
+
+/** The longest sequence that a model is run at, in model lengths: rotary positions beyond it were never near any it has seen. */
+export const LENGTH_LIMIT = 8;
+/** Positions of all samples of one call: they are held in memory, with a few numbers each. */
+const MOST_POSITIONS = 2 ** 24;
+
+/** Tokens allowed or forbidden in a hole: token ids, or texts of which each is one token of the model (as "cat" and " cat" may be two). */
+export interface HoleConstraint {
+  /** Which hole of the template, counted from 0; left out: every hole. A text that is written whole, or after a prompt, is hole 0. */
+  readonly hole?: number | undefined;
+  /** The only tokens there may be. */
+  readonly allow?: readonly (number | string)[] | undefined;
+  /** Tokens that there may not be. */
+  readonly forbid?: readonly (number | string)[] | undefined;
+}
+
+export interface SampleOptions extends DrawOptions {
+  /** Samples, default 1. */
+  readonly count?: number | undefined;
+  /** Tokens in all, prompt included; default the model's length. In a template: what `[[ ]]` holes fill up to. */
+  readonly length?: number | undefined;
+  /** Predictor steps, default 128. For first-hitting the most network calls, default one per token. */
+  readonly steps?: number | undefined;
+  readonly sampler?: SamplerName | undefined;
+  readonly constraints?: readonly HoleConstraint[] | undefined;
+  /** Drawn and returned if left out. Sample i depends on (seed, i) alone. */
+  readonly seed?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onStep?: ((frame: SampleFrame) => void) | undefined;
+}
+
+export interface Sample {
+  readonly text: string;
+  readonly tokens: number[];
+  readonly seed: number;
+  readonly steps: number;
+  readonly sampler: SamplerName;
+  readonly model: string;
+  readonly milliseconds: number;
+  /** Where the sample does not follow the model's own law: only there if one was asked for. */
+  readonly departures?: Departures;
+  /** These three only if they were given. */
+  readonly grid?: GridName;
+  readonly corrector?: CorrectorOptions;
+  readonly constraints?: readonly HoleConstraint[];
+  /** The lengths that were chosen for the template's ranges, in their order; only if there are any. */
+  readonly lengths?: number[];
+}
+
+/** One sequence after a step. */
+export interface SampleFrame {
+  /** Which of the samples this is. */
+  readonly sequence: number;
+  /** Predictor steps done, of `steps`. */
+  readonly step: number;
+  readonly steps: number;
+  readonly time: number;
+  readonly sigma: number;
+  readonly tokens: number[];
+  /** Positions that this step changed. */
+  readonly changed: number[];
+  /** Aligned with `changed`: the probability that the step's law gave the token that was drawn. */
+  readonly probability: number[];
+  /** The text so far; MASK shows as "▁". */
+  readonly text: string;
+}
+
+/** What a call asks for: a template, or a text that may begin with a prompt. */
+interface Request {
+  readonly template?: string | undefined;
+  readonly prompt?: string | undefined;
+  readonly length?: number | undefined;
+}
+
+/** What sampling needs of a model. */
+export interface SamplingParts {
+  readonly name: string;
+  readonly config: ModelConfig;
+  readonly score: ScoreModel;
+  /** UserError for a model without one. */
+  readonly tokenizer: () => Tokenizer;
+}
+
+/** A model's verbs that write. */
+export interface Sampling {
+  /** New texts; `prompt` is what each begins with, letter for letter. */
+  sample(options?: SampleOptions & { readonly prompt?: string | undefined }): Promise<Sample[]>;
+  /**
+   * Fills the holes `[[n]]` of a template; what is given comes back unchanged. Of a range `[[8-24]]` the model chooses the length first, once for all samples of
+   * a seed: the one under which it finds what is given around the hole most likely.
+   */
+  infill(template: string, options?: SampleOptions): Promise<Sample[]>;
+  /** The frames of one sample as they come; the last one is the result. */
+  stream(options?: SampleOptions & Omit<Request, "length">): AsyncGenerator<SampleFrame, void, undefined>;
+}
+
+export function sampling({ name, config, score, tokenizer }: SamplingParts): Sampling {
+  const modelLength = config.length;
+  const noise = noiseFrom(config.sedd.noise);
+  const limit = LENGTH_LIMIT * modelLength;
+  const { vocabularySize } = score.graph;
+
+  /** Positions and spans of what a call asks for. */
+  const layoutOf = async (
+    { template, prompt, length }: Request,
+    { seed, signal }: { seed: number; signal: AbortSignal | undefined },
+  ): Promise<Layout & { readonly lengths?: number[] }> => {
+    const total = length ?? modelLength;
+    if (!Number.isSafeInteger(total) || total < 1) throw new UserError(`length ${String(length)}: must be a whole number of at least 1`);
+    if (total > limit)
+      throw new UserError(
+        `length ${total}: this model runs at up to ${limit} tokens (${LENGTH_LIMIT} × its own ${modelLength}); give a smaller one`,
+      );
+    const encode = (text: string): Int32Array => tokenizer().encode(text);
+    if (template !== undefined) {
+      if (prompt !== undefined) throw new UserError("template and prompt: give one of them; a template may begin with text");
+      return layoutSettled(score, noise, parseTemplate(template), encode, { length: total, limit, seed, signal });
+    }
+    if (prompt === undefined || prompt === "") return { given: new Int32Array(total).fill(-1), spans: [{ begin: 0, end: total }] };
+    const tokens = encode(prompt);
+    return {
+      given: prefix(tokens, total),
+      spans: [
+        { begin: 0, end: tokens.length, text: prompt },
+        { begin: tokens.length, end: total },
+      ],
+    };
+  };
+
+  const textOf = (tokens: Int32Array, { spans }: Layout): string =>
+    spans.map(({ begin, end, text }) => text ?? tokenizer().decode(tokens.subarray(begin, end))).join("");
+
+  /** Constraints of holes as constraints of positions. */
+  const constraintsOf = ({ spans }: Layout, constraints: readonly HoleConstraint[]): Constraint[] => {
+    const holes = spans.filter(({ text }) => text === undefined);
+    return constraints.map(({ hole, allow, forbid }, c) => {
+      const place = `constraint ${c + 1}`;
+      const span = hole === undefined ? undefined : holes[hole];
+      if (hole !== undefined && !span) throw new UserError(`${place}: there is no hole ${hole}; holes are 0 to ${holes.length - 1}`);
+      const idsOf = (tokens: readonly (number | string)[] | undefined) => tokens?.map((token) => idOf(token, place));
+      return {
+        positions: span && Array.from({ length: span.end - span.begin }, (_, i) => span.begin + i),
+        allow: idsOf(allow),
+        forbid: idsOf(forbid),
+      };
+    });
+  };
+  const idOf = (token: number | string, place: string): number => {
+    if (typeof token === "number") return token;
+    const ids = tokenizer().encode(token);
+    if (ids.length === 1) return ids[0]!;
+    throw new UserError(`${place}: ${JSON.stringify(token)} is ${ids.length} tokens of this model; a constraint takes texts of one token`);
+  };
+
+  async function* frames(layout: Layout, options: SampleOptions, seed: number): AsyncGenerator<SampleFrame[], void, undefined> {
+    const { count = 1, constraints = [], onStep: _, ...rest } = options;
+    const length = layout.given.length;
+    requireSeed(seed);
+    if (count * length > MOST_POSITIONS)
+      throw new UserError(
+        `count ${count}: ${count} × ${length} tokens are too many for one call; give at most ${Math.floor(MOST_POSITIONS / length)}`,
+      );
+    for await (const frame of run(score, {
+      ...rest,
+      noise,
+      length,
+      count,
+      seed,
+      given: layout.given,
+      constraints: constraintsOf(layout, constraints),
+      maxRows: Math.max(1, Math.floor(CALL_POSITIONS / length)),
+      pause: macrotask,
+    })) {
+      let next = 0;
+      yield Array.from({ length: count }, (_, i): SampleFrame => {
+        const tokens = frame.tokens.subarray(i * length, (i + 1) * length);
+        const first = next;
+        while (next < frame.changed.length && frame.changed[next]! < (i + 1) * length) next++;
+        return {
+          sequence: i,
+          step: frame.step,
+          steps: frame.steps,
+          time: frame.time,
+          sigma: frame.sigma,
+          tokens: [...tokens],
+          changed: Array.from(frame.changed.subarray(first, next), (at) => at - i * length),
+          probability: [...frame.probability.subarray(first, next)],
+          get text() {
+            return textOf(tokens, layout);
+          },
+        };
+      });
+    }
+  }
+
+  const draw = async (request: Request, options: SampleOptions): Promise<Sample[]> => {
+    tokenizer();
+    const { count = 1, sampler = "analytic", seed = drawSeed(), onStep, grid, corrector, constraints } = options;
+    const begin = performance.now();
+    const layout = await layoutOf(request, { seed, signal: options.signal });
+    let last: SampleFrame[] = [];
+    for await (const all of frames(layout, options, seed)) {
+      if (onStep) for (const frame of all) onStep(frame);
+      last = all;
+    }
+    const milliseconds = Math.round(performance.now() - begin) / count;
+    const departures = departuresOf(options, vocabularySize);
+    return last.map(({ text, tokens, steps }) => ({
+      ...{ text, tokens, seed, steps, sampler, model: name, milliseconds },
+      ...(departures ? { departures } : {}),
+      ...(grid ? { grid } : {}),
+      ...(corrector ? { corrector } : {}),
+      ...(constraints && constraints.length > 0 ? { constraints } : {}),
+      ...(layout.lengths ? { lengths: layout.lengths } : {}),
+    }));
+  };
+
+  return {
+    sample: async (options = {}) => draw(options, options),
+    infill: async (template, options = {}) => draw({ template, length: options.length }, options),
+    async *stream(options = {}) {
+      tokenizer();
+      const { template, prompt, length, seed = drawSeed(), ...rest } = options;
+      const layout = await layoutOf({ template, prompt, length }, { seed, signal: rest.signal });
+      for await (const all of frames(layout, { ...rest, count: 1 }, seed)) yield all[0]!;
+    },
+  };
+}

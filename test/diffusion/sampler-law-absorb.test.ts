@@ -1,0 +1,4 @@
+/** Draws through the sampling loop against exactly propagated laws, absorb: chi-square at α = 1e-6 with fixed seeds. */
+import { lawCells } from "../support/law-cells.ts";
+
+lawCells("absorb");
