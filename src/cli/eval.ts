@@ -1,6 +1,8 @@
-/** `sedd eval`: the likelihood bound of a model on a text file, with every term, its error and its protocol. */
+/** `sedd eval`: the likelihood bound of a model on a text file, with every term, its error and its protocol; of two models, their difference. */
 import { readText } from "#platform";
+import { Option } from "commander";
 import { UserError } from "../platform/errors.ts";
+import type { Comparison } from "../objectives/sedd-comparison.ts";
 import type { Likelihood } from "../objectives/sedd-model.ts";
 import type { Define } from "./commands.ts";
 import type { Io } from "./io.ts";
@@ -8,6 +10,8 @@ import { filled, modelOptions, parseSeed, whole, type ModelOptions } from "./opt
 
 interface Options extends ModelOptions {
   readonly data: string;
+  readonly estimator?: "stratified" | "exact-k" | "any-order" | "left-to-right";
+  readonly against?: string;
   readonly samples?: number;
   readonly seed?: number;
   readonly json?: true;
@@ -16,42 +20,74 @@ interface Options extends ModelOptions {
 export const define: Define = (command, io) =>
   void modelOptions(command)
     .requiredOption("--data <file>", "the text, UTF-8; all of it is scored", filled("--data", "test.txt"))
+    .addOption(
+      new Option(
+        "--estimator <name>",
+        "of the bound: over times, or over the number of masked tokens; or unmask token by token, a call of the network each (default: stratified)",
+      ).choices(["stratified", "exact-k", "any-order", "left-to-right"]),
+    )
+    .option(
+      "--against <M2>",
+      "another model, measured under the same noise: tells the difference and its error",
+      filled("--against", "runs/x"),
+    )
     .option("--samples <N>", "noisy copies of each window (default: 8)", whole("--samples", { min: 1, max: 100_000, example: 8 }))
     .option("--seed <S>", "of the noise (default: 0, so that evaluations compare)", parseSeed)
     .option("--json", "print one JSON object")
     .action((options: Options) => run(options, io));
 
-async function run({ model: name, device, weights, threads, data, samples, seed, json }: Options, io: Io): Promise<void> {
+type Against = Likelihood & Comparison;
+
+async function run({ model: name, device, weights, threads, data, against, json, ...settings }: Options, io: Io): Promise<void> {
   const { signal } = io;
   const text = await readText(data);
   if (text === "") throw new UserError(`--data ${data}: the file is empty; expected a text`);
   const [{ load }, { percentProgress }] = await Promise.all([import("../model.ts"), import("./progress.ts")]);
-  const model = await load(name, { device, weights, threads, signal });
-  const progress = percentProgress(io.stderr, `scoring ${data}`);
-  try {
-    const likelihood = await model.likelihood(text, { samples, seed, signal, onProgress: progress.update });
-    signal.throwIfAborted();
-    progress.close();
-    const { model: named, ...rest } = likelihood;
-    io.stdout.write(json ? `${JSON.stringify({ model: named, data, ...rest })}\n` : table(likelihood, data));
-  } finally {
-    progress.close();
-    await model.dispose();
+  const measure = async (name: string | undefined): Promise<Likelihood> => {
+    const model = await load(name, { device, weights, threads, signal });
+    const progress = percentProgress(io.stderr, `scoring ${data}${name === undefined || against === undefined ? "" : ` with ${name}`}`);
+    try {
+      const likelihood = await model.likelihood(text, { ...settings, signal, onProgress: progress.update });
+      signal.throwIfAborted();
+      return likelihood;
+    } finally {
+      progress.close();
+      await model.dispose();
+    }
+  };
+  const likelihood = await measure(name);
+  let other: Against | undefined;
+  if (against !== undefined) {
+    const { compareLikelihoods } = await import("../objectives/sedd-comparison.ts");
+    const measured = await measure(against);
+    other = { ...measured, ...compareLikelihoods(likelihood, measured) };
   }
+  const { model: named, ...rest } = likelihood;
+  if (json) io.stdout.write(`${JSON.stringify({ model: named, data, ...rest, ...(other ? { against: summary(other) } : {}) })}\n`);
+  else io.stdout.write(table(likelihood, data, other));
 }
 
-function table(likelihood: Likelihood, data: string): string {
-  const { model, tokenCount, characters, natsPerToken, standardError, bitsPerCharacter, perplexity, protocol } = likelihood;
+/** What is told of the other model: its name, its own numbers, and the first model's bits per character minus its. */
+const summary = ({ model, natsPerToken, bitsPerCharacter, difference, standardError, unit, paired, protocol: { weights } }: Against) => ({
+  ...{ model, natsPerToken, bitsPerCharacter, difference, standardError, unit, paired, weights },
+});
+
+function table(likelihood: Likelihood, data: string, other: Against | undefined): string {
+  const { model, tokenCount, characters, natsPerToken, standardError, bitsPerCharacter, bitsPerByte, perplexity, protocol } = likelihood;
   const { terms, bound, noise, ...settings } = protocol;
+  const sign = protocol.estimator === "left-to-right" ? "=" : "≤";
+  const errorOf = (value: number): string => ((value * standardError) / natsPerToken).toFixed(4);
   const rows: [string, string][] = [
     ["model", model],
     ["data", data],
     ["tokens", tokenCount.toLocaleString("en-US")],
     ["characters", characters.toLocaleString("en-US")],
-    ["bits per character", `≤ ${bitsPerCharacter.toFixed(4)} ± ${((bitsPerCharacter * standardError) / natsPerToken).toFixed(4)}`],
-    ["nats per token", `≤ ${natsPerToken.toFixed(4)} ± ${standardError.toFixed(4)}`],
+    ["bits per character", `${sign} ${bitsPerCharacter.toFixed(4)} ± ${errorOf(bitsPerCharacter)}`],
+    ["bits per byte", `${sign} ${bitsPerByte.toFixed(4)} ± ${errorOf(bitsPerByte)}`],
+    ["nats per token", `${sign} ${natsPerToken.toFixed(4)} ± ${standardError.toFixed(4)}`],
     ...Object.entries(terms).map(([term, nats]): [string, string] => [`  ${term}`, `  ${nats.toFixed(4)}`]),
-    ["perplexity per token", `≤ ${perplexity.toFixed(2)}`],
+    ["perplexity per token", `${sign} ${perplexity.toFixed(2)}`],
+    ...(other ? comparisonRows(other) : []),
     ["bound", bound],
     ["noise", JSON.stringify(noise)],
     ...Object.entries(settings).map(([key, value]): [string, string] => [key, String(value)]),
@@ -59,3 +95,11 @@ function table(likelihood: Likelihood, data: string): string {
   const width = Math.max(...rows.map(([key]) => key.length));
   return rows.map(([key, value]) => `${key.padEnd(width)}  ${value}\n`).join("");
 }
+
+const comparisonRows = ({ model, bitsPerCharacter, difference, standardError, paired }: Against): [string, string][] => [
+  ["against", `${model}: ${bitsPerCharacter.toFixed(4)} bits per character`],
+  [
+    "difference",
+    `${difference > 0 ? "+" : ""}${difference.toFixed(4)} ± ${standardError.toFixed(4)} bits per character${paired ? ", under the same noise" : ""}`,
+  ],
+];

@@ -8,6 +8,8 @@ import type { ScoreAt, ScoreModel } from "./score.ts";
 export interface Job {
   readonly x: Int32Array;
   readonly x0: Int32Array;
+  /** The positions that count, at least one of which the reverse process can leave; those it cannot leave are not asked. */
+  readonly judged: Int32Array;
   /** The noise the score is asked at. */
   readonly sigma: number;
   /** Absorb: a masked position's value from Σ s and log s_{x0}. */
@@ -32,8 +34,8 @@ export interface Queue {
   settle(job: Job, value: number): void;
   /** Asks what is still waiting. */
   finish(): Promise<void>;
-  /** Calls of the score so far. */
-  calls(): number;
+  /** Calls of the score so far, and the windows in them. */
+  cost(): { readonly calls: number; readonly rows: number };
 }
 
 /** As many log-scores as are asked for at once (8 MiB of float32). */
@@ -42,8 +44,8 @@ const rowEntries = 2 ** 21;
 export function makeQueue(score: ScoreModel, { maxRows, total, signal, pause, onProgress }: QueueOptions): Queue {
   const { graph } = score;
   const waiting = new Map<number, Job[]>();
-  let [calls, done] = [0, 0];
-  const asked = (job: Job): number[] => [...job.x.keys()].filter((i) => graph.limit(job.x[i]!) > 0);
+  let [calls, rows, done] = [0, 0, 0];
+  const asked = (job: Job): Int32Array => job.judged.filter((i) => graph.limit(job.x[i]!) > 0);
 
   const settle = (job: Job, value: number) => {
     job.add(value);
@@ -59,7 +61,7 @@ export function makeQueue(score: ScoreModel, { maxRows, total, signal, pause, on
     const positions: number[] = [];
     jobs.forEach((job, row) => {
       tokens.set(job.x, row * length);
-      positions.push(...asked(job).map((i) => row * length + i));
+      for (const i of asked(job)) positions.push(row * length + i);
     });
     const flat = Int32Array.from(positions);
     const answer = await score.evaluate(
@@ -70,6 +72,7 @@ export function makeQueue(score: ScoreModel, { maxRows, total, signal, pause, on
     const values = graph.mask === undefined ? await fromRows(answer, jobs, flat, length) : await fromSums(answer, jobs, flat, length);
     jobs.forEach((job, row) => settle(job, values[row]!));
     calls++;
+    rows += jobs.length;
     onProgress?.(done, total);
     await pause?.();
   }
@@ -113,6 +116,6 @@ export function makeQueue(score: ScoreModel, { maxRows, total, signal, pause, on
     async finish() {
       for (const length of waiting.keys()) await flush(length);
     },
-    calls: () => calls,
+    cost: () => ({ calls, rows }),
   };
 }

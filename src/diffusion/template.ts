@@ -11,8 +11,32 @@ export type Segment =
   | { readonly kind: "hole"; readonly tokens: number | "rest" | { readonly min: number; readonly max: number }; readonly at: number };
 
 /** The segments of a template, in order; neighbouring text is one segment. What cannot be read is a UserError that names the place. */
-export function parseTemplate(template: string): Segment[] {
-  const segments: Segment[] = [];
+export const parseTemplate = (template: string): Segment[] =>
+  parse(template, (inside, at) => ({ kind: "hole", tokens: holeSize(inside, at), at }));
+
+/** What a query judges: a piece of text in its place. */
+export interface Judged {
+  readonly kind: "judged";
+  readonly text: string;
+  readonly at: number;
+}
+
+/**
+ * The segments of a query: as those of a template, but brackets hold the text to judge (`Once [[upon a time]] there`). A number of tokens or nothing between them
+ * is a hole still; a backslash makes text of either (`[[\\8]]` judges "8").
+ */
+export const parseQuery = (template: string): (Segment | Judged)[] =>
+  parse<Segment | Judged>(template, (inside, at) => {
+    if (/^\s*(?:\d+\s*(?:-\s*\d+\s*)?)?$/.test(inside)) return { kind: "hole", tokens: holeSize(inside, at), at };
+    return { kind: "judged", text: inside.startsWith("\\") ? inside.slice(1) : inside, at };
+  });
+
+/** Splits a template at its brackets; `bracket` says what stands for their inside, the brackets being at character `at`. */
+function parse<T extends { readonly kind: string }>(
+  template: string,
+  bracket: (inside: string, at: number) => T,
+): (T | Extract<Segment, { kind: "text" }>)[] {
+  const segments: (T | Extract<Segment, { kind: "text" }>)[] = [];
   let text = "";
   let textAt = 1;
   const flush = () => {
@@ -28,7 +52,7 @@ export function parseTemplate(template: string): Segment[] {
       const end = template.indexOf("]]", i + 2);
       if (end === -1) throw new UserError(`the template's [[ at character ${i + 1} is not closed by ]]; write \\[[ for literal brackets`);
       flush();
-      segments.push({ kind: "hole", tokens: holeSize(template.slice(i + 2, end), i + 1), at: i + 1 });
+      segments.push(bracket(template.slice(i + 2, end), i + 1));
       i = end + 2;
     } else text += template[i++]!;
   }

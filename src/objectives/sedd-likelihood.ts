@@ -1,10 +1,15 @@
-/** The likelihood bound of a text under a trained SEDD model, with the protocol that it was measured by. */
+/** The likelihood of a text under a trained SEDD model, by any of the estimators, with the card of the protocol that it was measured by. */
 import { macrotask } from "#platform";
-import { boundSamples, summariseBound } from "../diffusion/likelihood.ts";
+import { type BoundOptions, type BoundSamples, replicateTotals, summariseBound } from "../diffusion/bound.ts";
+import { exactKSamples } from "../diffusion/exact-k.ts";
+import { boundSamples } from "../diffusion/likelihood.ts";
 import { noiseFrom } from "../diffusion/noise.ts";
+import { unmaskingSamples, type UnmaskingSamples } from "../diffusion/unmasking.ts";
 import { UserError } from "../platform/errors.ts";
 import { random } from "../platform/random.ts";
+import { packageVersion } from "../platform/version.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
+import { fingerprint } from "./fingerprint.ts";
 import type { ModelConfig } from "./sedd-config.ts";
 import type { NetworkScore } from "./sedd-score.ts";
 
@@ -12,36 +17,69 @@ import type { NetworkScore } from "./sedd-score.ts";
 export const CALL_POSITIONS = 8192;
 const LIKELIHOOD_STREAM = 0x6c696b65;
 
+/** How a likelihood is estimated, and what the number then is. */
+export const estimators = {
+  stratified: "-log p(text) of the continuous-time reverse process, window by window: integral over all noise levels plus end terms",
+  "exact-k":
+    "-log p(text) of the continuous-time reverse process, window by window: mean over the number k of masked tokens, with the time drawn given k",
+  "any-order":
+    "-log p(text) of the sampler that unmasks one token at a time in random order (first-hitting), window by window: mean over orders",
+  "left-to-right": "-log p(text) of the sampler that unmasks one token at a time from left to right, window by window: exact, no bound",
+} as const;
+export type Estimator = keyof typeof estimators;
+export const estimatorNames = Object.keys(estimators) as Estimator[];
+
 export interface Likelihood {
   readonly model: string;
   /** Tokens scored: all of the text. */
   readonly tokenCount: number;
   /** Code points of the text. */
   readonly characters: number;
+  /** Bytes of the text in UTF-8. */
+  readonly bytes: number;
   /** The bound with every term. */
   readonly natsPerToken: number;
-  /** Of natsPerToken: the Monte-Carlo error over the noise, the text fixed. */
+  /** Of natsPerToken: the Monte-Carlo error over the noise, the text fixed; 0 for an exact value. */
   readonly standardError: number;
   readonly bitsPerCharacter: number;
+  readonly bitsPerByte: number;
   /** exp(natsPerToken): of tokens, so it compares only within one tokenizer. */
   readonly perplexity: number;
-  readonly protocol: {
-    readonly bound: string;
-    /** Nats a token of each term. */
-    readonly terms: Readonly<Record<string, number>>;
-    readonly samples: number;
-    readonly replicates: number;
-    readonly seed: number;
-    readonly window: number;
-    readonly stride: number;
-    readonly graph: string;
-    readonly noise: unknown;
-    readonly parameterization: string;
-  };
+  /** Nats a token of each independent repetition: their mean is natsPerToken, their spread its error. Two reports under one noise subtract them. */
+  readonly estimates: readonly number[];
+  readonly protocol: LikelihoodProtocol;
+}
+
+export interface LikelihoodProtocol {
+  /** What the number is. */
+  readonly bound: string;
+  readonly estimator: Estimator;
+  /** Nats a token of each term. */
+  readonly terms: Readonly<Record<string, number>>;
+  /** Unmasking alone: nats a token that the continuous-time process pays besides because its scores do not sum to 1/(e^σ−1). */
+  readonly unnormalised?: number;
+  readonly samples: number;
+  readonly replicates: number;
+  /** Windows that the network was asked about in all: what the number cost. */
+  readonly networkRows: number;
+  readonly seed: number;
+  readonly window: number;
+  readonly windows: number;
+  readonly stride: number;
+  readonly graph: string;
+  readonly noise: unknown;
+  readonly parameterization: string;
+  /** Fingerprints (SHA-256, 16 digits) of the parameters and of the text. */
+  readonly weights?: string | undefined;
+  readonly text?: string | undefined;
+  /** Of this package. */
+  readonly version: string;
 }
 
 export interface LikelihoodOptions {
-  /** Noisy copies of each window, default 8. */
+  /** Default "stratified". "any-order" and "left-to-right" cost one row of the network a token and sample. */
+  readonly estimator?: Estimator | undefined;
+  /** Noisy copies of each window (any-order: orders), default 8. */
   readonly samples?: number | undefined;
   /** Default 0: evaluations compare only under the same noise. */
   readonly seed?: number | undefined;
@@ -50,26 +88,29 @@ export interface LikelihoodOptions {
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
+/** What likelihoods and queries need of a model. */
 export interface ScoredModel {
   readonly name: string;
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   readonly score: NetworkScore;
+  readonly parameters: Float32Array;
 }
 
 /** Windows of the model's length, a short last one included, each a sequence by itself. */
 export async function textLikelihood(
-  { name, config, tokenizer, score }: ScoredModel,
+  { name, config, tokenizer, score, parameters }: ScoredModel,
   text: string,
-  { samples = 8, seed = 0, signal, onProgress }: LikelihoodOptions = {},
+  { estimator = "stratified", samples = 8, seed = 0, signal, onProgress }: LikelihoodOptions = {},
 ): Promise<Likelihood> {
   requireSeed(seed);
+  if (!(estimator in estimators)) throw new UserError(`estimator ${String(estimator)}: not known; ${estimatorNames.join(", ")} are`);
   const { sedd, length } = config;
   const tokens = tokenizer.encode(text);
   if (tokens.length === 0) throw new UserError("likelihood: the text is empty; give at least one character");
   const windows: Int32Array[] = [];
   for (let start = 0; start < tokens.length; start += length) windows.push(tokens.subarray(start, start + length));
-  const bound = await boundSamples(score, noiseFrom(sedd.noise), windows, {
+  const bound = await sampleBound(estimator, score, noiseFrom(sedd.noise), windows, {
     samples,
     random: random(seed, LIKELIHOOD_STREAM),
     maxRows: Math.max(1, Math.floor(CALL_POSITIONS / length)),
@@ -79,28 +120,59 @@ export async function textLikelihood(
   });
   const { total, standardError, terms } = summariseBound(bound);
   const characters = [...text].length;
+  const bytes = new TextEncoder().encode(text).length;
   const perToken = (nats: number): number => nats / tokens.length;
+  const { excess } = bound as Partial<UnmaskingSamples>;
   return {
     model: name,
     tokenCount: tokens.length,
     characters,
+    bytes,
     natsPerToken: perToken(total),
     standardError: perToken(standardError),
     bitsPerCharacter: total / Math.LN2 / characters,
+    bitsPerByte: total / Math.LN2 / bytes,
     perplexity: Math.exp(perToken(total)),
+    estimates: [...replicateTotals(bound)].map(perToken),
     protocol: {
-      bound: "-log p(text) of the continuous-time reverse process, window by window: integral over all noise levels plus end terms",
+      bound: estimators[estimator],
+      estimator,
       terms: Object.fromEntries(Object.entries(terms).map(([term, nats]) => [term, perToken(nats)])),
+      ...(excess ? { unnormalised: perToken(excess.reduce((a, b) => a + b, 0) / bound.replicates) } : {}),
       samples: bound.samples,
       replicates: bound.replicates,
+      networkRows: bound.rows,
       seed,
       window: length,
+      windows: windows.length,
       stride: length,
       graph: score.graph.kind,
       noise: sedd.noise,
       parameterization: sedd.parameterization,
+      weights: await fingerprint(parameters),
+      text: await fingerprint(text),
+      version: await packageVersion(),
     },
   };
+}
+
+async function sampleBound(
+  estimator: Estimator,
+  score: NetworkScore,
+  noise: ReturnType<typeof noiseFrom>,
+  windows: readonly Int32Array[],
+  options: BoundOptions,
+): Promise<BoundSamples> {
+  switch (estimator) {
+    case "stratified":
+      return boundSamples(score, noise, windows, options);
+    case "exact-k":
+      return exactKSamples(score, noise, windows, options);
+    case "any-order":
+      return unmaskingSamples(score, noise, windows, { ...options, order: "random" });
+    case "left-to-right":
+      return unmaskingSamples(score, noise, windows, { ...options, order: "left-to-right" });
+  }
 }
 
 export function requireSeed(seed: number): void {

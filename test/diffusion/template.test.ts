@@ -4,7 +4,7 @@ import { absorb } from "../../src/diffusion/absorb.ts";
 import { logLinear } from "../../src/diffusion/noise.ts";
 import { sampleFrom } from "../../src/diffusion/sample-from.ts";
 import { samplerNames } from "../../src/diffusion/sampler.ts";
-import { layoutTemplate, parseTemplate, prefix, quoteTemplate, type Segment } from "../../src/diffusion/template.ts";
+import { layoutTemplate, parseQuery, parseTemplate, prefix, quoteTemplate, type Segment } from "../../src/diffusion/template.ts";
 import { uniform } from "../../src/diffusion/uniform.ts";
 import { UserError } from "../../src/platform/errors.ts";
 
@@ -71,6 +71,24 @@ describe("parsing", () => {
         }
       }),
     );
+  });
+});
+
+describe("parsing a query", () => {
+  const query = (template: string) =>
+    parseQuery(template).map((s) => (s.kind === "text" ? s.text : s.kind === "hole" ? [s.tokens] : { judge: s.text }));
+  it.each<[string, unknown[]]>([
+    ["Once [[upon a time]] there", ["Once ", { judge: "upon a time" }, " there"]],
+    ["[[ a ]][[b]]", [{ judge: " a " }, { judge: "b" }]],
+    ["[[8]][[ ]][[]] [[2-3]]", [[8], ["rest"], ["rest"], " ", [{ min: 2, max: 3 }]]],
+    ["[[\\8]] [[\\ ]] [[\\\\]]", [{ judge: "8" }, " ", { judge: " " }, " ", { judge: "\\" }]],
+    ["a \\[[b]] [[8 men]] [[1.5]]", ["a [[b]] ", { judge: "8 men" }, " ", { judge: "1.5" }]],
+    ["[[two\nlines]] 🐉[[é]]", [{ judge: "two\nlines" }, " 🐉", { judge: "é" }]],
+  ])("%j", (template, expected) => expect(query(template)).toEqual(expected));
+  it("tells where each segment begins, and what is not closed", () => {
+    expect(parseQuery("ab[[cd]]e").map((s) => s.at)).toEqual([1, 3, 9]);
+    expect(failure(() => parseQuery("a [[b"))).toContain("[[ at character 3 is not closed");
+    expect(failure(() => parseQuery("a [[0]]"))).toContain("must have at least 1 token");
   });
 });
 

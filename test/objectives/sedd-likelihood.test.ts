@@ -1,5 +1,8 @@
 /** The likelihood bound of a text: what is counted, what is reported, and its error bar. The estimate itself is tested in diffusion/. */
+import { createHash } from "node:crypto";
 import { afterAll, describe, expect, test } from "vitest";
+import { compareLikelihoods } from "../../src/objectives/sedd-comparison.ts";
+import { estimatorNames } from "../../src/objectives/sedd-likelihood.ts";
 import { seddModel, type SeddModel } from "../../src/objectives/sedd-model.ts";
 import { UserError } from "../../src/platform/errors.ts";
 import { characterFile, characterTokenizer } from "../../src/text/character.ts";
@@ -40,6 +43,9 @@ describe("counts", () => {
     expect(Object.values(protocol.terms).reduce((a, b) => a + b, 0)).toBeCloseTo(natsPerToken, 12);
     expect(bitsPerCharacter).toBeCloseTo((natsPerToken * tokenCount) / Math.LN2 / characters, 12);
     expect(perplexity).toBeCloseTo(Math.exp(natsPerToken), 10);
+    expect(report.bytes).toBe(Buffer.byteLength(text));
+    expect(report.bitsPerByte * report.bytes).toBeCloseTo(bitsPerCharacter * characters, 10);
+    expect(report.estimates.reduce((a, b) => a + b, 0) / protocol.replicates).toBeCloseTo(natsPerToken, 12);
     expect(protocol).toMatchObject({ samples: 4, seed: 3, graph: "absorb", parameterization: "normalized" });
     expect(JSON.parse(JSON.stringify(report))).toEqual(report); // plain data, no NaN
   });
@@ -77,6 +83,63 @@ test("one seed, one number; other noise agrees within the error, which shrinks w
   }
 });
 
+test("the card names estimator, weights, text and version; other weights and texts have other fingerprints", async () => {
+  const { protocol } = await model.likelihood(text, { samples: 2 });
+  expect(protocol).toMatchObject({ estimator: "stratified", windows: 3, version: expect.stringMatching(/^\d+\.\d+\.\d+/) });
+  const sha = createHash("sha256").update(text).digest("hex").slice(0, 16);
+  expect(protocol.text).toBe(sha);
+  expect(protocol.weights).toMatch(/^[0-9a-f]{16}$/);
+  const shifted = make(parametersOf(model.config.sedd).map((value, i) => value + (i === 0 ? 1e-6 : 0)));
+  const other = await shifted.likelihood(`${text} `, { samples: 2 });
+  expect(other.protocol.weights).not.toBe(protocol.weights);
+  expect(other.protocol.text).not.toBe(protocol.text);
+  await shifted.dispose();
+});
+
+test("every estimator tells the same for a normalized model; a fixed order is exact and knows no seed", async () => {
+  const reports = await Promise.all(
+    estimatorNames.map((estimator) => model.likelihood(text, { estimator, samples: estimator === "any-order" ? 64 : 256, seed: 2 })),
+  );
+  const [stratified, exactK, anyOrder, leftToRight] = reports as [(typeof reports)[0], ...typeof reports];
+  for (const report of [exactK!, anyOrder!]) {
+    const error = Math.hypot(report.standardError, stratified.standardError);
+    // 5 standard errors, from at least 16 replicates each.
+    expect(Math.abs(report.natsPerToken - stratified.natsPerToken)).toBeLessThan(5 * error);
+  }
+  expect(leftToRight!.standardError).toBe(0);
+  expect(leftToRight!.estimates).toEqual([leftToRight!.natsPerToken]);
+  expect((await model.likelihood(text, { estimator: "left-to-right", seed: 9 })).natsPerToken).toBe(leftToRight!.natsPerToken);
+  for (const report of [anyOrder!, leftToRight!]) {
+    expect(Object.keys(report.protocol.terms)).toEqual(["unmasking"]);
+    expect(Math.abs(report.protocol.unnormalised!)).toBeLessThan(1e-5); // float32: normalised by construction
+  }
+});
+
+describe("two models", () => {
+  const shifted = make(parametersOf(model.config.sedd).map((value, i) => value * (1 + 0.02 * Math.sin(i))));
+  afterAll(() => shifted.dispose());
+  test("under the same noise: the difference of the numbers, with a much smaller error than either's", async () => {
+    const [a, b] = await Promise.all([model, shifted].map((one) => one.likelihood(text, { samples: 64 })));
+    const { difference, standardError, paired } = compareLikelihoods(a!, b!);
+    expect(paired).toBe(true);
+    expect(difference).toBeCloseTo(a!.bitsPerCharacter - b!.bitsPerCharacter, 12);
+    const inBits = (a!.standardError * a!.tokenCount) / Math.LN2 / a!.characters;
+    expect(standardError).toBeLessThan(inBits / 2);
+    expect(compareLikelihoods(a!, a!)).toMatchObject({ difference: 0, standardError: 0 });
+  });
+  test("under other noise the errors add; reports read back from JSON do as well", async () => {
+    const [a, b] = [await model.likelihood(text), await shifted.likelihood(text, { seed: 1 })];
+    const compared = compareLikelihoods(JSON.parse(JSON.stringify(a)), JSON.parse(JSON.stringify(b)));
+    expect(compared.paired).toBe(false);
+    const scale = a.tokenCount / Math.LN2 / a.characters;
+    expect(compared.standardError).toBeCloseTo(scale * Math.hypot(a.standardError, b.standardError), 12);
+  });
+  test("different texts are refused", async () => {
+    const [a, b] = [await model.likelihood("abc"), await model.likelihood("abd")];
+    expect(() => compareLikelihoods(a, b)).toThrow(/different texts/);
+  });
+});
+
 test("progress reaches its end; a signal stops it with its reason", async () => {
   const seen: [number, number][] = [];
   await model.likelihood(text, { samples: 4, onProgress: (done, total) => seen.push([done, total]) });
@@ -98,5 +161,9 @@ test("what is refused", async () => {
   await refused(model.likelihood(""), /the text is empty; give at least one character/);
   await refused(model.likelihood("xyz"), /"x" \(U\+0078\) at position 0 is not in the alphabet/);
   for (const samples of [0, 1, 2.5, NaN]) await refused(model.likelihood("a", { samples }), /samples must be a whole number of at least 2/);
+  await refused(
+    model.likelihood("a", { estimator: "best" as never }),
+    /estimator best: not known; stratified, exact-k, any-order, left-to-right are/,
+  );
   await refused(model.likelihood("a", { seed: 1.5 }), /seed 1\.5: must be a whole number/);
 });
