@@ -1,11 +1,30 @@
 /** The public names of the package, and nothing else. */
 export { load, type LoadOptions, type Model } from "./model.ts";
 export type { Likelihood, LikelihoodOptions, Sample, SampleFrame, SampleOptions } from "./objectives/sedd-model.ts";
+export { compareLikelihoods, type Comparison } from "./objectives/sedd-comparison.ts";
+export type { Candidate, Ranking, Score, ScoreOptions } from "./objectives/sedd-model.ts";
+export type { HoleConstraint } from "./objectives/sedd-sample.ts";
+export type { Constraint } from "./diffusion/constraints.ts";
+export type { CorrectorOptions } from "./diffusion/corrector.ts";
+export type { Departures } from "./diffusion/departures.ts";
+export type { GridName } from "./diffusion/grid.ts";
 export { absorb } from "./diffusion/absorb.ts";
 export { uniform } from "./diffusion/uniform.ts";
+export {
+  concreteScore,
+  marginal,
+  rateMatrix,
+  reverseRateMatrix,
+  scoreAtPosition,
+  transitionMatrix,
+  type Matrix,
+} from "./diffusion/process.ts";
 export { geometric, logLinear, type Noise } from "./diffusion/noise.ts";
 export { sampleFrom, type SampleFromOptions } from "./diffusion/sample-from.ts";
 export type { DenseScore } from "./diffusion/score.ts";
+export { record, verifyTrajectory, type Recorder } from "./objectives/sedd-record.ts";
+export { formatTrajectory, parseTrajectory } from "./diffusion/trajectory-file.ts";
+export { replayTrajectory, type Trajectory, type TrajectoryFrame } from "./diffusion/trajectory.ts";
 export type { Graph } from "./diffusion/graph.ts";
 export type { Frame, SamplerName } from "./diffusion/sampler.ts";
 export { UserError } from "./platform/errors.ts";

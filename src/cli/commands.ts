@@ -14,6 +14,12 @@ interface Entry {
 export const commands: readonly Entry[] = [
   { name: "sample", summary: "write new texts", load: () => import("./sample.ts") },
   { name: "infill", summary: "fill the holes [[n]] of a text", load: () => import("./infill.ts") },
+  {
+    name: "score",
+    summary: "how likely a piece of text is in its place, and what else could stand there",
+    load: () => import("./score.ts"),
+  },
+  { name: "replay", summary: "show a recorded run again, or prove it", load: () => import("./replay.ts") },
   { name: "train", summary: "train a model from a recipe", load: () => import("./train.ts") },
   { name: "eval", summary: "the likelihood bound of a model on a text file", load: () => import("./eval.ts") },
   { name: "tokenizer", summary: "train tokenizers", load: () => import("./tokenizer.ts") },

@@ -1,24 +1,36 @@
 /** What `sample` and `infill` do alike: load, draw, show, print. Texts go to standard output, all else to standard error. */
+import { dirName, isFolder, writeFileAtomic } from "#platform";
+import { formatTrajectory } from "../diffusion/trajectory-file.ts";
 import { load, type Model } from "../model.ts";
+import { record } from "../objectives/sedd-record.ts";
+import { UserError } from "../platform/errors.ts";
 import type { Sample, SampleFrame, SampleOptions } from "../objectives/sedd-model.ts";
 import { printable } from "./cells.ts";
 import { mayColor, type Io } from "./io.ts";
-import type { GenerateOptions } from "./options.ts";
+import type { GenerateOptions, ModelOptions } from "./options.ts";
 import { duration, statusLine } from "./progress.ts";
 import { watchView } from "./watch.ts";
 
 export async function generate(
   io: Io,
-  { model: name, device, weights, threads, json, watch, ...settings }: GenerateOptions,
-  draw: (model: Model, options: SampleOptions) => Promise<Sample[]>,
+  { model: name, device, weights, threads, json, watch, record: file, ...given }: GenerateOptions,
+  draw: (model: Pick<Model, "sample" | "infill">, options: SampleOptions) => Promise<Sample[]>,
 ): Promise<void> {
   const { signal } = io;
+  if (file !== undefined && !(await isFolder(dirName(file))))
+    throw new UserError(`--record ${file}: there is no folder ${dirName(file)}; make it first, or name another place`);
+  const settings = settingsOf(given);
   const model = await load(name, { device, weights, threads, signal });
   try {
+    const recorder = file === undefined ? undefined : record(model, { device, weights });
     const view = watch ? watchOf(model, settings.count, io) : stepCounter(io);
     let samples: Sample[];
     try {
-      samples = await draw(model, { ...settings, signal, onStep: view && ((frame) => frame.sequence === 0 && view.show(frame)) });
+      samples = await draw(recorder ?? model, {
+        ...settings,
+        signal,
+        onStep: view && ((frame) => frame.sequence === 0 && view.show(frame)),
+      });
       signal.throwIfAborted();
       view?.finish();
     } finally {
@@ -26,12 +38,14 @@ export async function generate(
     }
     if (json) for (const sample of samples) io.stdout.write(`${JSON.stringify(sample)}\n`);
     else print(samples, io);
+    // After the text is out: a full disk costs the record alone.
+    if (recorder) await writeFileAtomic(file!, formatTrajectory(recorder.trajectory()));
   } finally {
     await model.dispose();
   }
 }
 
-const watchOf = ({ tokenizer }: Model, count: number, io: Io) =>
+export const watchOf = ({ tokenizer }: Pick<Model, "tokenizer">, count: number, io: Io) =>
   watchView({
     output: io.stdout,
     messages: io.stderr,
@@ -41,6 +55,15 @@ const watchOf = ({ tokenizer }: Model, count: number, io: Io) =>
     title: count > 1 ? `sample 1 of ${count}  ` : "",
     signal: io.signal,
   });
+
+/** What the flags mean to a model. */
+function settingsOf({ allow, forbid, corrector, ...rest }: Omit<GenerateOptions, keyof ModelOptions | "json" | "watch" | "record">) {
+  return {
+    ...rest,
+    ...(corrector === undefined ? {} : { corrector: { positions: corrector } }),
+    ...(allow || forbid ? { constraints: [{ allow, forbid }] } : {}),
+  };
+}
 
 /** On a terminal, how far the sampler is. */
 function stepCounter({ stderr }: Io) {
@@ -54,11 +77,12 @@ function stepCounter({ stderr }: Io) {
 }
 
 function print(samples: readonly Sample[], { stdout, stderr }: Io): void {
-  const [{ seed, steps, sampler }] = samples as [Sample, ...Sample[]];
+  const [{ seed, steps, sampler, departures = {} }] = samples as [Sample, ...Sample[]];
   samples.forEach(({ text }, i) => {
     if (samples.length > 1) stderr.write(`--- seed ${seed}, sample ${i + 1} ---\n`);
     stdout.write(`${stdout.isTTY ? printable(text) : text}\n`);
   });
   const seconds = samples.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / 1000;
-  stderr.write(`--- seed ${seed}, ${sampler}, ${steps} steps, ${duration(seconds)} ---\n`);
+  const named = Object.entries(departures).map(([name, value]) => `, ${name} ${value}`);
+  stderr.write(`--- seed ${seed}, ${sampler}, ${steps} steps${named.join("")}, ${duration(seconds)} ---\n`);
 }

@@ -17,6 +17,16 @@ export function whole(flag: string, { min, max, example }: Range): (text: string
   };
 }
 
+/** A parser of numbers above 0 and up to `max`, for the flag that errors name. */
+export function positive(flag: string, { max, example }: Omit<Range, "min">): (text: string) => number {
+  return (text) => {
+    const value = /^\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text.trim()) ? Number(text) : Number.NaN;
+    if (value > 0 && value <= max) return value;
+    const upTo = max < Infinity ? ` and at most ${max}` : "";
+    throw new UserError(`${flag} ${text || '""'}: expected a number above 0${upTo}, for example ${flag} ${example}`);
+  };
+}
+
 /** A parser that refuses the empty text (an unset variable of a script, mostly). */
 export function filled(flag: string, example: string): (text: string) => string {
   return (text) => {
@@ -24,6 +34,9 @@ export function filled(flag: string, example: string): (text: string) => string 
     throw new UserError(`${flag} "": empty; expected for example ${flag} ${example}`);
   };
 }
+
+/** Values of an option that may be repeated. */
+export const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
 const seedRange: Range = { min: 0, max: Number.MAX_SAFE_INTEGER, example: 7 };
 export const parseSeed = whole("--seed", seedRange);
@@ -55,10 +68,18 @@ export interface GenerateOptions extends ModelOptions {
   readonly length?: number;
   readonly steps?: number;
   readonly sampler?: "analytic" | "euler" | "first-hitting";
+  readonly grid?: "linear" | "cosine" | "log-sigma" | "share";
+  readonly corrector?: number;
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly allow?: string[];
+  readonly forbid?: string[];
   readonly seed?: number;
   readonly count: number;
   readonly json?: true;
   readonly watch?: true;
+  readonly record?: string;
 }
 
 /** What `sample` and `infill` have in common. */
@@ -71,7 +92,33 @@ export const generateOptions = (command: Command, length: string): Command =>
       whole("--steps", { min: 1, max: 100_000, example: 128 }),
     )
     .addOption(new Option("--sampler <name>", "how a step is made (default: analytic)").choices(["analytic", "euler", "first-hitting"]))
+    .addOption(
+      new Option("--grid <name>", "at which times the steps are (default: linear)").choices(["linear", "cosine", "log-sigma", "share"]),
+    )
+    .option(
+      "--corrector <N>",
+      "redraw N written tokens after each step, at one more network call; 1 is exact (default: none)",
+      whole("--corrector", { min: 1, max: 65_536, example: 1 }),
+    )
+    .option(
+      "--temperature <T>",
+      "below 1 sharper, above 1 flatter; this and the next two depart from the model's law",
+      positive("--temperature", { max: Infinity, example: 0.8 }),
+    )
+    .option(
+      "--top-k <K>",
+      "only the K likeliest tokens at each place",
+      whole("--top-k", { min: 1, max: Number.MAX_SAFE_INTEGER, example: 50 }),
+    )
+    .option("--top-p <P>", "only the likeliest tokens that together have this probability", positive("--top-p", { max: 1, example: 0.9 }))
+    .option("--allow <token>", "fill holes with this token only: a text that is one token of the model; repeat for more", collect)
+    .option("--forbid <token>", "never fill a hole with this token; repeat for more", collect)
     .option("--seed <S>", "the same seed gives the same texts (default: drawn, and printed)", parseSeed)
     .option("--count <C>", "how many texts", whole("--count", { min: 1, max: 10_000, example: 4 }), 1)
     .option("--json", "print one JSON object a line: text, tokens, seed, steps, sampler, model, milliseconds")
-    .option("--watch", "show the denoising as it happens");
+    .option("--watch", "show the denoising as it happens")
+    .option(
+      "--record <file>",
+      "write every change as JSON lines, for sedd replay (step, time, sequence, position, token, probability)",
+      filled("--record", "run.jsonl"),
+    );

@@ -2,9 +2,9 @@
  * The program: finds the command, loads its file, runs it, and turns whatever is thrown into one line and an exit code. Nothing here or in what
  * it imports at the start knows of models: `sedd --help` must stay quick.
  */
-import { joinPath, packageFolder, readText } from "#platform";
 import { Command, CommanderError } from "commander";
 import { messageOf, UserError } from "../platform/errors.ts";
+import { packageVersion } from "../platform/version.ts";
 import { commands } from "./commands.ts";
 import type { Io, Output } from "./io.ts";
 
@@ -93,9 +93,4 @@ function usageMessage(error: CommanderError, command: Command): string {
     .replace(/\.$/, "");
   const dash = error.code === "commander.unknownOption" && /\s.*'$/.test(text) ? "; put -- before a text that begins with a dash" : "";
   return `${text}${dash}; see ${pathOf(command)} --help`;
-}
-
-async function packageVersion(): Promise<string> {
-  const { version } = JSON.parse(await readText(joinPath(packageFolder(), "package.json"))) as { version: string };
-  return version;
 }

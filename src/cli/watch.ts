@@ -6,8 +6,11 @@ import type { SampleFrame } from "../objectives/sedd-model.ts";
 import { cellsOf, fit, wrap, type Cell, type Style } from "./cells.ts";
 import type { Output } from "./io.ts";
 
+/** What is shown of a frame: of a run or of a replay. */
+type Shown = Pick<SampleFrame, "step" | "steps" | "time" | "sigma" | "tokens" | "changed">;
+
 export interface WatchView {
-  show(frame: SampleFrame): void;
+  show(frame: Shown): void;
   /** Takes the view away: what follows is the result itself. */
   finish(): void;
   /** Leaves the view as it is and gives the cursor back; may be called more than once. */
@@ -42,9 +45,9 @@ const RESET = "\x1b[0m";
 /** Milliseconds between two drawings: 30 a second. */
 const PERIOD = 33;
 
-const masked = (frame: SampleFrame, mask: number): number => frame.tokens.filter((token) => token === mask).length;
+const masked = (frame: Shown, mask: number): number => frame.tokens.filter((token) => token === mask).length;
 
-function header(frame: SampleFrame, { title = "", mask }: WatchOptions): string {
+function header(frame: Shown, { title = "", mask }: WatchOptions): string {
   const { step, steps, time, sigma, tokens } = frame;
   const done = tokens.length - masked(frame, mask);
   return `${title}step ${step}/${steps}  time ${time.toFixed(3)}  sigma ${sigma.toFixed(3)}  ${done} of ${tokens.length} tokens`;

@@ -34,7 +34,7 @@ export function logLinear(eps = 1e-3): Noise {
   const left = (t: number) => 1 - t + eps * t;
   return {
     kind: "loglinear",
-    sigma: (t) => (t < 0.5 ? -Math.log1p(-(1 - eps) * t) : -Math.log(left(t))),
+    sigma: (t) => ((1 - eps) * t < 0.5 ? -Math.log1p(-(1 - eps) * t) : -Math.log(left(t))),
     rate: (t) => (1 - eps) / left(t),
     time: (sigma) => -Math.expm1(-sigma) / (1 - eps),
     config: { kind: "loglinear", eps },

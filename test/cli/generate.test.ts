@@ -78,6 +78,53 @@ describe("sample", () => {
     expect(jsonLines(stdout)[0]).toMatchObject({ sampler });
   });
 
+  test("how draws are made reaches the library and the result; departures are named on standard error", async () => {
+    const model = await tinyModel();
+    const flags = [
+      "--temperature",
+      ".5",
+      "--top-k",
+      "3",
+      "--top-p",
+      "0.9",
+      "--grid",
+      "cosine",
+      "--corrector",
+      "2",
+      "--allow",
+      "a",
+      "--allow",
+      "s",
+    ];
+    const all = settings(model, ...flags, "--forbid", "t");
+    expect(jsonLines((await cli(["sample", ...all, "--json"])).stdout)[0]).toMatchObject({
+      text: expect.stringMatching(/^[as]{12}$/),
+      departures: { temperature: 0.5, topK: 3, topP: 0.9 },
+      grid: "cosine",
+      corrector: { positions: 2 },
+      constraints: [{ allow: ["a", "s"], forbid: ["t"] }],
+    });
+    expect((await cli(["sample", ...all])).stderr).toMatch(
+      /^--- seed 7, analytic, 6 steps, temperature 0\.5, topK 3, topP 0\.9, [\d.]+ s ---\n$/,
+    );
+  });
+
+  test.each([
+    ["--temperature", "0", "--temperature 0: expected a number above 0, for example --temperature 0.8"],
+    ["--temperature", "-1", "--temperature -1: expected"],
+    ["--temperature", "warm", "--temperature warm: expected"],
+    ["--top-p", "1.5", "--top-p 1.5: expected a number above 0 and at most 1, for example --top-p 0.9"],
+    ["--top-k", "0", "--top-k 0: expected a whole number from 1"],
+    ["--corrector", "0", "--corrector 0: expected a whole number from 1"],
+    ["--grid", "even", "Allowed choices are linear, cosine, log-sigma, share"],
+    ["--allow", "aa", 'constraint 1: "aa" is 2 tokens'],
+  ])("%s %s ends with 2 and one line", async (flag, value, message) => {
+    const { code, stderr } = await cli(["sample", ...settings(await tinyModel(), flag, value)]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^sedd: .*\n$/);
+    expect(stderr).toContain(message);
+  });
+
   test("a prompt that the tokenizer cannot spell is the user's mistake", async () => {
     const { code, stderr } = await cli(["sample", ...settings(await tinyModel(), "--prompt", "Ω")]);
     expect(code).toBe(2);
@@ -212,10 +259,13 @@ describe("eval", () => {
       "data",
       "tokenCount",
       "characters",
+      "bytes",
       "natsPerToken",
       "standardError",
       "bitsPerCharacter",
+      "bitsPerByte",
       "perplexity",
+      "estimates",
       "protocol",
     ]);
     expect(printed!["characters"]).toBe(20 * TALE.length);

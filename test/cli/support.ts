@@ -54,15 +54,16 @@ export async function temporaryFolder(): Promise<string> {
 export const TALE = "the king saw a fox and the fox saw the king, and they were glad.\n";
 
 /** Writes a model of one small layer with the characters of TALE as tokens; with the head at zero it writes any of them alike. */
-export async function writeTinyModel(folder: string, length = 12): Promise<void> {
+export async function writeTinyModel(folder: string, length = 12, graph: SeddConfig["graph"] = "absorb"): Promise<void> {
   const corpus = join(folder, "corpus.txt");
   await writeFile(corpus, TALE.repeat(20));
   const tokenizer = await trainTokenizer({ files: [corpus], kind: "character" });
   const sedd: SeddConfig = {
-    network: { states: tokenizer.size + 1, hidden: 8, layers: 1, heads: 2, conditioning: 4, dropout: 0 },
+    network: { states: tokenizer.size + Number(graph === "absorb"), hidden: 8, layers: 1, heads: 2, conditioning: 4, dropout: 0 },
+    graph,
     noise: { kind: "loglinear", eps: 1e-3 },
-    parameterization: "normalized",
-    scaleBySigma: true,
+    parameterization: graph === "absorb" ? "normalized" : "score",
+    scaleBySigma: graph === "absorb",
   };
   const { layout, initialize } = seddObjective(sedd);
   const parameters = initialize(random(1));

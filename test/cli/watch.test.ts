@@ -15,6 +15,7 @@ const frameOf = (step: number, steps: number, tokens: number[], changed: number[
   sigma: 0.5,
   tokens,
   changed,
+  probability: changed.map(() => 0.5),
   text: pieces(tokens).join(""),
 });
 
