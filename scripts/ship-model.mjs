@@ -1,34 +1,69 @@
 /**
- * A training run becomes a shipped model: `node scripts/ship-model.mjs runs/fairytales models/fairytales data/fairytales/test.txt [--quick]`.
+ * A training run becomes a shipped model: `node scripts/ship-model.mjs runs/fairytales models/fairytales data/fairytales/test.txt [--trial RUN …] [--quick]`.
  * Writes the averaged weights in half precision with configuration and tokenizer, evaluates what it has written, and writes the card: data,
- * recipe, cost, bound, and the samples of seeds 0–9 in order. `--quick` evaluates the first 60,000 characters only, and says so.
+ * recipe, cost, bound, and the samples of seeds 0–9 in order. The card also has the bound of every `--trial`, evaluated in the same way: runs of equal
+ * compute that differ in one thing. `--quick` evaluates the first 60,000 characters only, and says so.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { load, readModel, saveModel } from "../dist/model.js";
 
-const [run, out, test, quick] = process.argv.slice(2);
-if (!test) throw new Error("usage: node scripts/ship-model.mjs RUN OUT TEST_FILE [--quick]");
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { trial: { type: "string", multiple: true, default: [] }, quick: { type: "boolean", default: false } },
+});
+const [run, out, test] = positionals;
+const { quick } = values;
+if (!test) throw new Error("usage: node scripts/ship-model.mjs RUN OUT TEST_FILE [--trial RUN ...] [--quick]");
+
+/** What a run's folder says of it. */
+function history(folder) {
+  const metrics = readFileSync(join(folder, "metrics.jsonl"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const last = (wanted) => metrics.findLast(({ kind }) => kind === wanted);
+  return { step: last("step"), validation: last("validation"), recipe: readFileSync(join(folder, "recipe.yaml"), "utf8").trim() };
+}
 
 const stored = await readModel(run, "ema");
 await saveModel(out, { ...stored, dtype: "F16" });
-
-const metrics = readFileSync(join(run, "metrics.jsonl"), "utf8")
-  .trim()
-  .split("\n")
-  .map((line) => JSON.parse(line));
-const last = metrics.findLast(({ kind }) => kind === "step");
-const validation = metrics.findLast(({ kind }) => kind === "validation");
-const recipe = readFileSync(join(run, "recipe.yaml"), "utf8").trim();
+const { step: last, validation, recipe } = history(run);
 
 const model = await load(out);
 const whole = readFileSync(test, "utf8");
 const text = quick ? whole.slice(0, 60_000) : whole;
-const bound = await model.likelihood(text, { samples: 8, seed: 0 });
+const protocol = { samples: 8, seed: 0 };
+const bound = await model.likelihood(text, protocol);
 const samples = [];
 for (let seed = 0; seed < 10; seed++) samples.push((await model.sample({ seed, steps: 128 }))[0].text);
 await model.dispose();
+
+const trials = [];
+for (const folder of values.trial) {
+  const trial = await load(folder);
+  const { step } = history(folder);
+  const { natsPerToken, standardError, bitsPerCharacter } = await trial.likelihood(text, protocol);
+  const { parameterization } = trial.config.sedd;
+  trials.push(
+    `| \`${parameterization}\` | ${step.step.toLocaleString("en")} steps, ${(step.tokens / 1e6).toFixed(2)} M tokens | ${natsPerToken.toFixed(4)} ± ${standardError.toFixed(4)} nats a token, ${bitsPerCharacter.toFixed(3)} bits per character |`,
+  );
+  await trial.dispose();
+}
+const comparison =
+  trials.length === 0
+    ? ""
+    : `## Both parameterisations, at equal compute
+
+Trained side by side from scratch by the recipe below but for the parameterisation and the number of steps, one core each; bounds on ${quick ? "that part of the test file" : "the test file"}, as above.
+
+| parameterisation | trained for | bound |
+|---|---|---|
+${trials.join("\n")}
+
+`;
 
 const indent = (paragraph) =>
   paragraph
@@ -58,7 +93,7 @@ processor cores. It writes pastiche, not prose to rely on; its texts are of thei
 
 The bound is what \`npx sedd eval --data ${test} --samples 8 --seed 0\` prints${quick ? " for that part of the file" : ""}. Curves and trials: [docs/models.md](../../docs/models.md).
 
-## Recipe
+${comparison}## Recipe
 
 \`\`\`yaml
 ${recipe}
