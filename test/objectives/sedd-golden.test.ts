@@ -106,11 +106,12 @@ describe.each(["absorb", "uniform"])("the official numbers, %s", (graph) => {
       await score.dispose();
     });
 
-    test.runIf(graph === "uniform")("the loss of each sequence under log-linear noise", async () => {
-      const loglinear = { ...config, noise: { kind: "loglinear", eps: 1e-3 } } as const;
-      const losses = await lossesAt(loglinear, Float64Array.from(io.tensor("loglinear.t")));
-      const { tolerance } = tolerances["loglinear.loss"]!;
-      expect(relativeError(losses, io.float64("loglinear.loss"), "element")).toBeLessThanOrEqual(tolerance);
-    });
+    if (graph === "uniform")
+      test("the loss of each sequence under log-linear noise", async () => {
+        const loglinear = { ...config, noise: { kind: "loglinear", eps: 1e-3 } } as const;
+        const losses = await lossesAt(loglinear, Float64Array.from(io.tensor("loglinear.t")));
+        const { tolerance } = tolerances["loglinear.loss"]!;
+        expect(relativeError(losses, io.float64("loglinear.loss"), "element")).toBeLessThanOrEqual(tolerance);
+      });
   });
 });
