@@ -31,7 +31,7 @@ export const define: Define = (command, io) =>
       "another model, measured under the same noise: tells the difference and its error",
       filled("--against", "runs/x"),
     )
-    .option("--samples <N>", "noisy copies of each window (default: 8)", whole("--samples", { min: 1, max: 100_000, example: 8 }))
+    .option("--samples <N>", "noisy copies of each window (default: 8)", whole("--samples", { min: 2, max: 100_000, example: 8 }))
     .option("--seed <S>", "of the noise (default: 0, so that evaluations compare)", parseSeed)
     .option("--json", "print one JSON object")
     .action((options: Options) => run(options, io));

@@ -52,7 +52,7 @@ export function correctorStages(
   if (!written && time > from) return [];
   const clock = written && Float64Array.from({ length: count }, (_, r) => written(r).sigma);
   const chosen = (r: number, random: Random): Int32Array => {
-    if (clock && noise.time(clock[r]!) > from) return new Int32Array(0);
+    if (clock && from < 1 && noise.time(clock[r]!) > from) return new Int32Array(0);
     return someOf(written?.(r).positions ?? holes, positions, random);
   };
   const correct: Stage = {

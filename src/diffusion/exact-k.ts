@@ -42,7 +42,7 @@ export async function exactKSamples(
   const add = (name: BoundTerm, w: number, r: number, value: number) =>
     void ((terms[name] ??= new Float64Array(count * replicates))[w * replicates + r]! += value);
   const queue = makeQueue(score, { ...options, maxRows, total: count * replicates * (strata + (first > 0 ? 1 : 0)) });
-  const allMasked = await excessWhenAllMasked(score, masks, windows, sigma1, maxRows);
+  const allMasked = await excessWhenAllMasked(score, masks, windows, sigma1, options);
   const surprise = allMasked.values.map((values) => values.reduce((a, b) => a + b, 0));
   // What context takes off (negative), and how much of it there is.
   const [gain, visible] = [new Float64Array(count * replicates), new Float64Array(count * replicates)];
@@ -80,7 +80,10 @@ export async function exactKSamples(
             add(name, w, r, share);
             gain[w * replicates + r]! += share;
             visible[w * replicates + r]! += (1 - k / n) / strata;
-            if (known) add("integral", w, r, surprise[w]! / strata);
+            if (!known) return;
+            // The control variate's mean, of each term what its levels have of it; those below σ(0), which lack `value`, are the integral's.
+            add("integral", w, r, (last * surprise[w]!) / strata);
+            add("tail", w, r, ((1 - last) * surprise[w]!) / strata);
           },
         };
         if (inside) await queue.push(job);

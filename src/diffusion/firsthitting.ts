@@ -51,7 +51,7 @@ export function firstHittingStages(
     return {
       kind: "predict",
       step: k + 1,
-      time: noise.time(sigma),
+      time: Math.min(1, noise.time(sigma)), // of σ(1) rounding makes a hair more
       sigma,
       law,
       asked: Float64Array.from(levels, (row) => askedAt(row[from]!)),

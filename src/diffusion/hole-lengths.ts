@@ -107,7 +107,10 @@ export async function givenNats(
   if (free.some((positions) => positions.length === 0)) return new Float64Array(layouts.length);
   const absorbing = score.graph.mask !== undefined;
   const texts = layouts.map(({ given }) => given.map((token) => Math.max(0, token)));
-  const windows = absorbing ? texts : await filled(score, noise, layouts, { seed, ...options });
+  // Fillings of their own: were they the samples that the caller draws next, these would have been selected.
+  const windows = absorbing
+    ? texts
+    : await filled(score, noise, layouts, { seed: randomOf(seed, LENGTH_STREAM, 1).integer(2 ** 31), ...options });
   const each = absorbing ? 1 : fillings;
   const repeated = <T>(values: readonly T[]): T[] => values.flatMap((value) => Array.from({ length: each }, () => value));
   const bound = await boundSamples(score, noise, windows, {

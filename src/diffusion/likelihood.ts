@@ -68,7 +68,7 @@ export async function boundSamples(
   const total = count * replicates * (strata + (mask === undefined ? 0 : 1) + (sigma0 > 0 ? 1 : 0));
   const queue = makeQueue(score, { ...options, maxRows, total });
   const masks = mask === undefined ? undefined : masking(mask, noise, windows, options);
-  const allMasked = masks && (await excessWhenAllMasked(score, masks, windows, sigma1, maxRows));
+  const allMasked = masks && (await excessWhenAllMasked(score, masks, windows, sigma1, options));
   const surprise = allMasked?.values.map((values) => values.reduce((a, b) => a + b, 0));
   const denoise = sigma0 > 0 ? denoiseLaw(graph, sigma0) : undefined;
   // What context takes off (negative), and how much of it there is.

@@ -2,7 +2,7 @@
  * Masked copies of windows for the absorbing graph's likelihood estimators: which positions may be masked, which stay hidden, the noise a copy is asked at,
  * and the surprise of every position when all that is judged is masked, which serves as their control variate.
  */
-import { everyPosition } from "./bound.ts";
+import { type BoundOptions, everyPosition } from "./bound.ts";
 import type { Noise } from "./noise.ts";
 import { maskedExcess } from "./score-entropy.ts";
 import type { ScoreModel } from "./score.ts";
@@ -38,13 +38,16 @@ export function masking(mask: number, noise: Noise, windows: readonly Int32Array
   };
 }
 
+/** As many log-scores as are asked for at once (8 MiB of float32). */
+const rowEntries = 2 ** 21;
+
 /** Σh − log h_{x0} − 1 at every judged position of every window, with all of them masked and the score asked as at σ(1). */
 export async function excessWhenAllMasked(
   score: ScoreModel,
   masks: Masking,
   windows: readonly Int32Array[],
   sigma: number,
-  maxRows: number,
+  { maxRows = 64, signal, pause }: Pick<BoundOptions, "maxRows" | "signal" | "pause">,
 ): Promise<{ values: Float64Array[]; calls: number; rows: number }> {
   const values = windows.map((_, w) => new Float64Array(masks.free(w).length));
   // Windows that look alike when masked share a row: with nothing given, all of one length do.
@@ -57,27 +60,31 @@ export async function excessWhenAllMasked(
     alike.get(key)!.windows.push(w);
   }
   const groups = [...alike.values()];
+  const { states } = score.graph;
+  const piece = Math.max(1, Math.floor(rowEntries / states));
   let calls = 0;
   for (const length of new Set(groups.map(({ x }) => x.length))) {
     const rows = groups.filter(({ x }) => x.length === length);
     for (let first = 0; first < rows.length; first += maxRows) {
+      signal?.throwIfAborted();
       const chunk = rows.slice(first, first + maxRows);
       const tokens = new Int32Array(chunk.length * length);
       chunk.forEach(({ x }, r) => tokens.set(x, r * length));
-      const positions = Int32Array.from(chunk.flatMap(({ free }, r) => [...free].map((i) => r * length + i)));
+      const places = chunk.flatMap((row, r) => [...row.free].map((i, k) => ({ row, k, i, at: r * length + i })));
+      const positions = Int32Array.from(places, ({ at }) => at);
       const answer = await score.evaluate(tokens, new Float64Array(chunk.length).fill(sigma), positions);
       calls++;
       const sums = await answer.sums();
-      // One question for every text that is laid over these rows.
-      const most = Math.max(...chunk.map((row) => row.windows.length));
-      for (let layer = 0; layer < most; layer++) {
-        const texts = chunk.map((row) => row.windows[Math.min(layer, row.windows.length - 1)]!);
-        const clean = Int32Array.from(positions, (position) => windows[texts[Math.floor(position / length)]!]![position % length]!);
-        const logs = await answer.at(clean);
-        let j = 0;
-        for (const [r, { free, windows: shared }] of chunk.entries())
-          for (let k = 0; k < free.length; k++, j++)
-            if (layer < shared.length) values[texts[r]!]![k] = maskedExcess(sums[j]!, logs[j]!, sigma);
+      // A position's scores are read once, for every text that is laid over it.
+      for (let start = 0; start < places.length; start += piece) {
+        signal?.throwIfAborted();
+        const which = Int32Array.from({ length: Math.min(piece, places.length - start) }, (_, j) => start + j);
+        const logs = await answer.rows(which);
+        which.forEach((j, n) => {
+          const { row, k, i } = places[j]!;
+          for (const w of row.windows) values[w]![k] = maskedExcess(sums[j]!, logs[n * states + windows[w]![i]!]!, sigma);
+        });
+        await pause?.();
       }
     }
   }

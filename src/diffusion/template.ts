@@ -103,7 +103,7 @@ export function layoutTemplate(
     if (segment.kind === "text") return { text: segment.text, tokens: encode(segment.text), size: 0, at: segment.at };
     if (typeof segment.tokens === "object")
       throw new UserError(
-        `the hole [[${segment.tokens.min}-${segment.tokens.max}]] at character ${segment.at} of the template: a range of lengths is not supported yet; give one number`,
+        `the hole [[${segment.tokens.min}-${segment.tokens.max}]] at character ${segment.at} of the template is a range; here its length must be settled`,
       );
     if (segment.tokens !== "rest" && segment.tokens > limit)
       throw new UserError(

@@ -11,7 +11,7 @@
  * so that unmasking + excess is the bound again.
  */
 import { UserError } from "../platform/errors.ts";
-import { type BoundOptions, type BoundSamples, checkWindows, everyPosition } from "./bound.ts";
+import { type BoundOptions, type BoundSamples, checkSamples, checkWindows, everyPosition } from "./bound.ts";
 import { makeQueue } from "./likelihood-queue.ts";
 import { notNaN } from "./likelihood.ts";
 import { masking } from "./masking.ts";
@@ -43,8 +43,7 @@ export async function unmaskingSamples(
   const { order, random, maxRows = 64 } = options;
   const drawn = order === "random";
   const replicates = drawn ? (options.samples ?? 8) : 1;
-  if (!(Number.isSafeInteger(replicates) && replicates >= 1))
-    throw new UserError(`samples must be a whole number of at least 1, got ${replicates}`);
+  if (drawn) checkSamples(replicates); // one drawn order would pass for an exact value
   checkWindows(windows, graph.vocabularySize, options.free);
   const masks = masking(graph.mask, noise, windows, options);
   const values = new Float64Array(windows.length * replicates);

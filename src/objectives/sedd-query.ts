@@ -51,7 +51,9 @@ export interface QueryProtocol {
   readonly bound: string;
   /** "exact": of the conditional law, for an exact score; "clamped": of the infilling process, which under uniform is not the conditional. */
   readonly conditioning: "exact" | "clamped";
+  /** Noisy copies that were drawn, 0 where nothing was judged, in independent replicates, whose spread is the standard error (replicates − 1 degrees of freedom). */
   readonly samples: number;
+  readonly replicates: number;
   readonly seed: number;
   readonly graph: string;
   readonly parameterization: string;
@@ -94,9 +96,10 @@ export async function scoreQuery(model: ScoredModel, template: string, options: 
   if (place.judged.length === 0 && place.open.length === 0)
     throw new UserError('the template has nothing to judge; put it in brackets, for example "Once[[ upon a time]] there"');
   let bound: SpanBound | undefined;
+  let drawn: BoundSamples | undefined;
   if (place.judged.length > 0) {
-    const judged = await judge(model, [place], [place.judged], { samples, seed, signal, onProgress });
-    bound = spanBound(place, estimate(replicateTotals(judged)));
+    drawn = await judge(model, [place], [place.judged], { samples, seed, signal, onProgress });
+    bound = spanBound(place, estimate(replicateTotals(drawn)));
   }
   const absorbing = model.score.graph.mask !== undefined;
   if (!absorbing && !bound)
@@ -104,7 +107,13 @@ export async function scoreQuery(model: ScoredModel, template: string, options: 
       "the law at a hole needs an absorb model: under uniform no state means unknown; put a text to judge between the brackets",
     );
   const positions = absorbing ? await positionLaws(model, place, { top, signal }) : [];
-  return { model: model.name, text: place.text, ...(bound ? { bound } : {}), positions, protocol: await protocolOf(model, samples, seed) };
+  return {
+    model: model.name,
+    text: place.text,
+    ...(bound ? { bound } : {}),
+    positions,
+    protocol: await protocolOf(model, [place], seed, drawn),
+  };
 }
 
 /**
@@ -166,7 +175,7 @@ export async function rankCandidates(
     };
   });
   ranked.sort((a, b) => a.difference - b.difference);
-  return { model: model.name, candidates: ranked, protocol: await protocolOf(model, samples, seed) };
+  return { model: model.name, candidates: ranked, protocol: await protocolOf(model, places, seed, own) };
 }
 
 /** A query on its positions. */
@@ -256,11 +265,18 @@ function checked<T extends ScoreOptions>(options: T): T {
   return options;
 }
 
-async function protocolOf({ score, config, parameters }: ScoredModel, samples: number, seed: number): Promise<QueryProtocol> {
+async function protocolOf(
+  { score, config, parameters }: ScoredModel,
+  places: readonly Place[],
+  seed: number,
+  drawn?: BoundSamples,
+): Promise<QueryProtocol> {
+  const holes = places.some(({ open }) => open.length > 0) ? ", its holes masked throughout" : "";
   return {
-    bound: "-log p(judged | rest) of the continuous-time reverse process that begins with the rest in place",
+    bound: `-log p(judged | rest) of the continuous-time reverse process that begins with the rest in place${holes}`,
     conditioning: score.graph.mask === undefined ? "clamped" : "exact",
-    samples,
+    samples: drawn?.samples ?? 0,
+    replicates: drawn?.replicates ?? 0,
     seed,
     graph: score.graph.kind,
     parameterization: config.sedd.parameterization,

@@ -55,6 +55,8 @@ export interface Sample {
   readonly milliseconds: number;
   /** Where the sample does not follow the model's own law: only there if one was asked for. */
   readonly departures?: Departures;
+  /** What was not exact about how the law was followed, by name; time steps, which every sampler but first-hitting makes, are not listed. Only if there is any. */
+  readonly approximations?: string[];
   /** These three only if they were given. */
   readonly grid?: GridName;
   readonly corrector?: CorrectorOptions;
@@ -221,9 +223,17 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
     }
     const milliseconds = Math.round(performance.now() - begin) / count;
     const departures = departuresOf(options, vocabularySize);
+    const holes = layout.given.reduce((sum, token) => sum + Number(token === -1), 0);
+    const hitting = sampler === "first-hitting";
+    const approximations = [
+      ...(hitting && last[0]!.steps < holes ? ["first-hitting: several events a call"] : []),
+      ...(hitting && config.sedd.parameterization === "score" ? ["first-hitting: scores that are not normalised"] : []),
+      ...((corrector?.positions ?? 1) > 1 ? ["corrector: several positions a call"] : []),
+    ];
     return last.map(({ text, tokens, steps }) => ({
       ...{ text, tokens, seed, steps, sampler, model: name, milliseconds },
       ...(departures ? { departures } : {}),
+      ...(approximations.length > 0 ? { approximations } : {}),
       ...(grid ? { grid } : {}),
       ...(corrector ? { corrector } : {}),
       ...(constraints && constraints.length > 0 ? { constraints } : {}),

@@ -15,6 +15,7 @@ import { fingerprint, loadTokenizer, type Tokenizer } from "../text/tokenizer.ts
 import { CHECKPOINT, readCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { prepareData } from "./data.ts";
 import { dropMetricsAfter } from "./metrics.ts";
+import { workingBuffers } from "./optimizer.ts";
 import { lengthOf, readYaml, type Recipe } from "./recipe.ts";
 
 /** What a fine-tuned run begins with. */
@@ -34,6 +35,8 @@ export interface Run {
   readonly valid: TokenSource;
   readonly sampler: WindowSampler;
   readonly begin: Checkpoint;
+  /** Beside the state's buffers in memory. */
+  readonly gradients: Float32Array;
 }
 
 export interface BeginOptions {
@@ -64,10 +67,13 @@ export async function beginRun({ recipe, out, resume, from, signal }: BeginOptio
   const data = await prepareData({ recipe, out, resume, given: from?.tokenizer, signal });
   const config = configOf(recipe, data.tokenizer.size);
   const objective = seddObjective(config);
-  const begin = resume ? await readCheckpoint(out, objective.layout.size) : fresh();
+  const stored = resume ? await readCheckpoint(out, objective.layout.size) : fresh();
+  // The state is held once, where the optimizer works on it.
+  const { state, gradients } = workingBuffers(stored.state);
+  const begin = { ...stored, state };
   if (begin.seed !== recipe.seed) throw notThisRun("seed", recipe.seed, begin.seed, out);
   const sampler = windowSampler(data.train, begin.data);
-  return { tokenizer: data.tokenizer, valid: data.valid, config, objective, sampler, begin };
+  return { tokenizer: data.tokenizer, valid: data.valid, config, objective, sampler, begin, gradients };
 
   function fresh(): Checkpoint {
     const { layout } = objective;

@@ -11,7 +11,7 @@ import { beginRun, describeRun, type BeginOptions, type Run } from "./begin.ts";
 import { CHECKPOINT, hasCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { lossRunner } from "./loss.ts";
 import { appendMetric, type Metric } from "./metrics.ts";
-import { createOptimizer, workingBuffers } from "./optimizer.ts";
+import { createOptimizer } from "./optimizer.ts";
 import { lengthOf } from "./recipe.ts";
 import { learningRateFactor } from "./schedule.ts";
 import { createValidation } from "./validation.ts";
@@ -73,12 +73,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 }
 
 async function loop(
-  { tokenizer, config, objective, valid, sampler, begin }: Run,
+  { tokenizer, config, objective, valid, sampler, begin, gradients }: Run,
   { recipe, out, signal, onMetric, onCheckpoint }: TrainOptions,
 ): Promise<TrainResult> {
   const { layout } = objective;
-  const { state, gradients } = workingBuffers(begin.state);
-  const { seed } = begin;
+  const { state, seed } = begin;
   const { steps } = recipe.schedule;
   const { accumulate } = recipe.batch;
   const length = lengthOf(recipe);

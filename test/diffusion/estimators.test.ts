@@ -111,6 +111,29 @@ describe.each(estimators)("%s at the exact score", (_name, estimator) => {
   });
 });
 
+it.each([
+  ["a heavy tail", logLinear(0.3)],
+  ["much reconstruction", geometric(0.3, 1.2)],
+] as const)("exact-k and stratified agree term by term: %s", async (_, noise) => {
+  const texts = copies(20);
+  const parts = async (estimator: Estimator, seed: number) => {
+    const { terms, replicates } = await estimator(wild, noise, texts, { ...options, random: random(seed) });
+    return Object.fromEntries(
+      Object.entries(terms).map(([name, values]) => {
+        const single = { windows: texts.length, replicates, samples: 16, terms: { integral: values }, calls: 0, rows: 0 };
+        return [name, summariseBound(single)];
+      }),
+    );
+  };
+  const [a, b] = [await parts(boundSamples, 6), await parts(exactKSamples, 7)];
+  expect(Object.keys(a).sort()).toEqual(Object.keys(b).sort());
+  for (const [name, { total, standardError }] of Object.entries(a)) {
+    const error = Math.hypot(standardError, b[name]!.standardError);
+    expect(Math.abs(total - b[name]!.total), name).toBeLessThan(5 * error);
+    expect(error / total, name).toBeLessThan(0.05);
+  }
+});
+
 /** Whether two texts agree outside the free positions. */
 const agree = (a: Int32Array, b: Int32Array, free: readonly number[]) => a.every((token, i) => free.includes(i) || token === b[i]);
 
@@ -330,6 +353,11 @@ describe("what is refused", () => {
       "unmasking under uniform",
       () => anyOrder({ ...exact, graph: uniform(3) }, logLinear(), windows, options),
       /needs the absorb graph, got uniform/,
+    ],
+    [
+      "a single random order, which has no error to show",
+      () => unmaskingSamples(exact, logLinear(), windows, { ...options, samples: 1, order: "random" }),
+      /samples must be a whole number of at least 2, got 1/,
     ],
     [
       "no order",

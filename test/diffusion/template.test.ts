@@ -115,7 +115,7 @@ describe("layout", () => {
     ["[[ ]]" + "a".repeat(20), 20, "the template needs at least 21 tokens, the length is 20"],
     ["[[ ]]", 21, "the template comes to 21 tokens; at most 20 are possible"],
     ["", 20, "the template is empty"],
-    ["a [[8-24]]", 20, "a range of lengths is not supported yet"],
+    ["a [[8-24]]", 20, "is a range; here its length must be settled"],
   ])("%j at length %d is refused", (template, length, message) => expect(failure(() => layout(template, length))).toContain(message));
   it("a prefix is what is given, and must leave room", () => {
     expect([...prefix([4, 5], 4)]).toEqual([4, 5, -1, -1]);

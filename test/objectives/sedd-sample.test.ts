@@ -37,11 +37,17 @@ describe("a sample says how it was drawn, where that is not the plain way", () =
     const same = await drawn({ temperature: 1, topP: 1, topK: 10_000 });
     expect(same).toEqual({ ...sample, milliseconds: same.milliseconds });
   });
+  test("approximations by name: several events or positions a call", async () => {
+    expect(await drawn({ sampler: "first-hitting", corrector: { positions: 2 } })).toMatchObject({
+      approximations: ["first-hitting: several events a call", "corrector: several positions a call"],
+    });
+    expect(await drawn({ sampler: "first-hitting", steps: undefined, corrector: { positions: 1 } })).not.toHaveProperty("approximations");
+  });
   test.each<[SampleOptions, object]>([
     [{ temperature: 0.3, topK: 3, topP: 1 }, { departures: { temperature: 0.3, topK: 3 } }],
     [{ topP: 0.5 }, { departures: { topP: 0.5 } }],
     [{ grid: "cosine" }, { grid: "cosine" }],
-    [{ corrector: { positions: 2 } }, { corrector: { positions: 2 } }],
+    [{ corrector: { positions: 2 } }, { approximations: ["corrector: several positions a call"], corrector: { positions: 2 } }],
     [{ constraints: [{ forbid: ["a", 1] }] }, { constraints: [{ forbid: ["a", 1] }] }],
   ])("%j", async (options, told) => {
     const sample = await drawn(options);

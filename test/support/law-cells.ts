@@ -19,7 +19,8 @@ export const noises = { loglinear: logLinear(), geometric: geometric() };
 
 /** A missing factor, a wrong power, and the 1 at the current state left out. */
 const wrongScores = { "a missing factor": (l: number) => l - Math.LN2, "a wrong power": (l: number) => l / 2 };
-const withoutOne: RunLaw["wrong"] = (law) => ({ ...law, drain: 0, stay: (sum) => law.stay(sum) - 1 });
+/** s_x = 0 instead of 1: the weights are linear in the score, so its share goes, drain at y and stay(0) at x. */
+const withoutOne: RunLaw["wrong"] = (weights, x, law) => weights.map((w, y) => (y === x ? w - law.stay(0) : w + law.drain));
 
 /**
  * Where all is decided at once (K = 1) some mistakes change nothing. Those that move the law by 2 % are at least 4·0.02²·1e5 = 160 in the statistic of 1e5 draws, of

@@ -27,8 +27,8 @@ export interface RunLaw {
   readonly start?: Float64Array;
   /** After each predictor step, at its noise. */
   readonly corrector?: (law: Float64Array, sigma: number) => Float64Array;
-  /** The law of a step, if it shall be wrong. */
-  readonly wrong?: ((law: Law) => Law) | undefined;
+  /** What becomes of a step's raw weights where a position can move, if it shall be wrong. */
+  readonly wrong?: ((weights: Float64Array, x: number, law: Law) => Float64Array) | undefined;
 }
 
 /** The law over clean sequences that a run with this sampler returns. */
@@ -36,8 +36,7 @@ export function runLaw(truth: Oracle, { predictor, noise, steps, grid, given, ch
   const { graph, noisy } = truth;
   let law = start ?? startLaw(graph, noisy, given);
   for (const stage of [...gridStages(predictor, graph, noise, steps, grid), finalStage(graph, noise, steps)]) {
-    const own = wrong ? wrong(stage.law) : stage.law;
-    law = propagate(law, noisy, (state, i) => positionLaw(truth, own, stage.asked as number, state, i, given, change));
+    law = propagate(law, noisy, (state, i) => positionLaw(truth, stage.law, stage.asked as number, state, i, given, change, wrong));
     if (corrector && stage.kind === "predict") law = corrector(law, stage.sigma);
   }
   return onClean(law, truth);
@@ -52,11 +51,13 @@ export function positionLaw(
   i: number,
   given?: Int32Array,
   change?: Change,
+  wrong: RunLaw["wrong"] = (weights) => weights,
 ): Float64Array {
   const S = truth.graph.states;
   const x = truth.noisy.at(state)[i]!;
   if (given && given[i] !== -1) return one(S, x);
-  const own = normalised(probabilities(law, x, truth.logScore(sigma, state).subarray(i * S, (i + 1) * S)));
+  const weights = probabilities(law, x, truth.logScore(sigma, state).subarray(i * S, (i + 1) * S));
+  const own = normalised(truth.graph.limit(x) > 0 ? wrong(weights, x, law) : weights);
   return change && truth.graph.limit(x) > 0 ? change(own, x, i) : own;
 }
 

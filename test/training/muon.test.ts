@@ -149,6 +149,22 @@ test.each([
   }
 });
 
+test.each([0, 64])("in place as into a buffer of its own, with blocks of %i rows", async (block) => {
+  // The optimizer gives each gradient's buffer as input and output.
+  const views = [
+    { name: "wide", shape: [256, 1024], offset: 0, size: 2 ** 18 },
+    { name: "tall", shape: [768, 256], offset: 2 ** 18, size: 768 * 256 },
+  ];
+  const program = await compileMuon(views, block, { threads: 2, spinning: false });
+  const stream = random(12);
+  const inputs = Object.fromEntries(views.map(({ name, size }) => [name, Float32Array.from({ length: size }, () => stream.normal())]));
+  const apart = await program.run(inputs);
+  const outputs = Object.fromEntries(views.map(({ name }) => [`orthogonal:${name}`, inputs[name]!]));
+  await program.run(inputs, outputs);
+  await program.dispose();
+  for (const { name } of views) expect(inputs[name]).toEqual(apart[`orthogonal:${name}`]);
+});
+
 const settings: Recipe["optimizer"] = {
   kind: "muon",
   learningRate: 2e-3,
