@@ -40,7 +40,7 @@ type Against = Likelihood & Comparison;
 
 async function run({ model: name, device, weights, threads, data, against, json, ...settings }: Options, io: Io): Promise<void> {
   const { signal } = io;
-  const text = await readText(data);
+  const text = (await readText(data)).replace(/^\uFEFF/, ""); // a byte order mark is no text
   if (text === "") throw new UserError(`--data ${data}: the file is empty; expected a text`);
   const [{ load }, { percentProgress }] = await Promise.all([import("../model.ts"), import("./progress.ts")]);
   const measure = async (name: string | undefined): Promise<Likelihood> => {

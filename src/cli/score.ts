@@ -74,7 +74,10 @@ async function run(
 }
 
 async function linesOf(file: string): Promise<string[]> {
-  const lines = (await readText(file)).split(/\r?\n/).filter((line) => line !== "");
+  const lines = (await readText(file))
+    .replace(/^\uFEFF/, "")
+    .split(/\r?\n/)
+    .filter((line) => line !== "");
   if (lines.length === 0) throw new UserError(`--candidates ${file}: the file is empty; expected one candidate a line`);
   return lines;
 }
@@ -114,16 +117,22 @@ const row = ({ text, nats, entropy, top }: Score["positions"][number]): string[]
   top.map(({ text, probability }) => `${JSON.stringify(text)} ${probability.toFixed(3)}`).join("  "),
 ];
 
-const ranking = ({ candidates }: Ranking): string =>
-  `${columns([
-    ["", "nats", "worse by", "candidate"],
-    ...candidates.map(({ parts, nats, standardError, difference, differenceError }, k) => [
+/** Candidates of several lengths are ranked together with what stands around them, and the table says so. */
+function ranking({ candidates }: Ranking): string {
+  const around = candidates.some(({ tokenCount }) => tokenCount !== candidates[0]!.tokenCount);
+  const table = columns([
+    ["", "nats", ...(around ? ["with its surroundings"] : []), "worse by", "candidate"],
+    ...candidates.map(({ parts, nats, standardError, jointNats, difference, differenceError }, k) => [
       String(k + 1),
       `${nats.toFixed(3)} ± ${standardError.toFixed(3)}`,
+      ...(around ? [jointNats.toFixed(3)] : []),
       k === 0 ? "" : `${difference.toFixed(3)} ± ${differenceError.toFixed(3)}`,
       parts.length === 1 ? JSON.stringify(parts[0]) : JSON.stringify(parts),
     ]),
-  ]).join("\n")}\n`;
+  ]);
+  const note = "\nThe candidates differ in length, so each is judged together with the tokens around it: worse by is of those.";
+  return `${table.join("\n")}\n${around ? `${note}\n` : ""}`;
+}
 
 function columns(rows: readonly string[][]): string[] {
   const widths = rows[0]!.map((_, c) => Math.max(...rows.map((row) => row[c]!.length)));

@@ -68,7 +68,7 @@ export function restrict(graph: Graph, given: Int32Array, constraints: readonly 
     made.set(key, found);
     if (found.tokens.length === 0)
       throw new UserError(
-        `no token is allowed at position ${position}: constraint ${which.map((c) => c + 1).join(" and ")} together leave none`,
+        `no token is allowed at position ${position}: ${which.length > 1 ? `constraints ${which.map((c) => c + 1).join(" and ")} together leave` : `constraint ${which[0]! + 1} leaves`} none; allow more, or forbid less`,
       );
     if (found.tokens.length > 1) return found;
     out[position] = found.tokens[0]!;

@@ -4,7 +4,8 @@ import { chooseLengths, givenNats, type Range } from "../diffusion/hole-lengths.
 import type { Noise } from "../diffusion/noise.ts";
 import type { ScoreModel } from "../diffusion/score.ts";
 import { layoutTemplate, type Layout, type Segment } from "../diffusion/template.ts";
-import { CALL_POSITIONS, requireSeed } from "./sedd-likelihood.ts";
+import { UserError } from "../platform/errors.ts";
+import { requireSeed, rowsPerCall } from "./sedd-likelihood.ts";
 
 export interface SettleOptions {
   readonly length: number;
@@ -35,7 +36,14 @@ export async function layoutSettled(
   if (ranges.length === 0) return layout([]);
   requireSeed(seed);
   const longest = ranges.map((k) => rangeOf(segments[k]!)!.max);
-  const maxRows = Math.max(1, Math.floor(CALL_POSITIONS / layout(longest).given.length));
+  for (const k of ranges) {
+    const { min, max } = rangeOf(segments[k]!)!;
+    if (max > limit)
+      throw new UserError(
+        `the hole [[${min}-${max}]] at character ${segments[k]!.at} of the template: its longest is more than the ${limit} tokens there is room for`,
+      );
+  }
+  const maxRows = rowsPerCall(layout(longest).given.length);
   const { lengths } = await chooseLengths(
     ranges.map((k) => rangeOf(segments[k]!)!),
     (combinations) => givenNats(score, noise, combinations.map(layout), ranges, { seed, signal, maxRows, pause: macrotask }),

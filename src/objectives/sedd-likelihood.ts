@@ -11,10 +11,12 @@ import { packageVersion } from "../platform/version.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { fingerprint } from "./fingerprint.ts";
 import type { ModelConfig } from "./sedd-config.ts";
-import type { NetworkScore } from "./sedd-score.ts";
+import { type NetworkScore, paddedLength } from "./sedd-score.ts";
 
 /** Positions in one call of the network. */
-export const CALL_POSITIONS = 8192;
+const CALL_POSITIONS = 8192;
+/** How many sequences of a length go into one call, as it is padded: lengths to 16 at least, rows to a power of two. */
+export const rowsPerCall = (length: number): number => 2 ** Math.max(0, Math.floor(Math.log2(CALL_POSITIONS / paddedLength(length))));
 const LIKELIHOOD_STREAM = 0x6c696b65;
 
 /** How a likelihood is estimated, and what the number then is. */
@@ -113,7 +115,7 @@ export async function textLikelihood(
   const bound = await sampleBound(estimator, score, noiseFrom(sedd.noise), windows, {
     samples,
     random: random(seed, LIKELIHOOD_STREAM),
-    maxRows: Math.max(1, Math.floor(CALL_POSITIONS / length)),
+    maxRows: rowsPerCall(length),
     signal,
     pause: macrotask,
     onProgress,

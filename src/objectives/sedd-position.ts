@@ -7,7 +7,7 @@
 import { macrotask } from "#platform";
 import { lastTime } from "../diffusion/grid.ts";
 import { noiseFrom } from "../diffusion/noise.ts";
-import { CALL_POSITIONS, type ScoredModel } from "./sedd-likelihood.ts";
+import { rowsPerCall, type ScoredModel } from "./sedd-likelihood.ts";
 
 export interface PositionLaw {
   readonly position: number;
@@ -42,7 +42,7 @@ export async function positionLaws(
   if (open.length > 0) asked.push({ tokens, positions: open });
   const laws: PositionLaw[] = [];
   // Whole rows are read: few at a time for large vocabularies.
-  const rowsAtOnce = Math.max(1, Math.min(Math.floor(CALL_POSITIONS / length), Math.floor(2 ** 22 / score.graph.states)));
+  const rowsAtOnce = Math.max(1, Math.min(rowsPerCall(length), Math.floor(2 ** 22 / score.graph.states)));
   for (let first = 0; first < asked.length; first += rowsAtOnce) {
     signal?.throwIfAborted();
     const chunk = asked.slice(first, first + rowsAtOnce);

@@ -17,7 +17,7 @@ import { UserError } from "../platform/errors.ts";
 import { random } from "../platform/random.ts";
 import { packageVersion } from "../platform/version.ts";
 import { fingerprint } from "./fingerprint.ts";
-import { CALL_POSITIONS, requireSeed, type ScoredModel } from "./sedd-likelihood.ts";
+import { requireSeed, rowsPerCall, type ScoredModel } from "./sedd-likelihood.ts";
 import { positionLaws, type PositionLaw } from "./sedd-position.ts";
 import { LENGTH_LIMIT } from "./sedd-sample.ts";
 
@@ -246,7 +246,7 @@ function judge(
       free,
       hidden: places.map(({ open }) => open),
       paired: true,
-      maxRows: Math.max(1, Math.floor(CALL_POSITIONS / longest)),
+      maxRows: rowsPerCall(longest),
       signal,
       pause: macrotask,
       onProgress,

@@ -13,7 +13,7 @@ import { drawSeed } from "../platform/random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { ModelConfig } from "./sedd-config.ts";
 import { layoutSettled } from "./sedd-lengths.ts";
-import { CALL_POSITIONS, requireSeed } from "./sedd-likelihood.ts";
+import { requireSeed, rowsPerCall } from "./sedd-likelihood.ts";
 
 /** The longest sequence that a model is run at, in model lengths: rotary positions beyond it were never near any it has seen. */
 export const LENGTH_LIMIT = 8;
@@ -186,7 +186,7 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
       seed,
       given: layout.given,
       constraints: constraintsOf(layout, constraints),
-      maxRows: Math.max(1, Math.floor(CALL_POSITIONS / length)),
+      maxRows: rowsPerCall(length),
       pause: macrotask,
     })) {
       let next = 0;

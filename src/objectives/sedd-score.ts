@@ -5,6 +5,7 @@
  */
 import type { ScoreAt, ScoreModel } from "../diffusion/score.ts";
 import { dditHead, dditParameters, dditTrunk } from "../network/ddit.ts";
+import { UserError } from "../platform/errors.ts";
 import {
   compile,
   Layout,
@@ -41,7 +42,7 @@ const LEAST_ROWS = 4;
 
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 /** Lengths are padded to multiples of 16, above 128 of 64. */
-const paddedLength = (n: number): number => (n <= 128 ? Math.ceil(n / 16) * 16 : Math.ceil(n / 64) * 64);
+export const paddedLength = (n: number): number => (n <= 128 ? Math.ceil(n / 16) * 16 : Math.ceil(n / 64) * 64);
 
 type HeadKind = "total" | "pick" | "rows";
 
@@ -60,15 +61,24 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, optio
     );
 
   let networkTime = 0;
+  let disposed = false;
+  const running = new Set<Promise<unknown>>();
+  const checkAlive = (): void => {
+    if (disposed) throw new UserError("the model was disposed; load it again");
+  };
   const execute = async (key: string, build: () => Program, feeds: Record<string, Float32Array | Int32Array>) => {
+    checkAlive();
     let program = programs.get(key);
     if (!program) {
       program = compile(build(), options);
       programs.set(key, program);
     }
     const executable = await program;
+    checkAlive();
     const start = performance.now();
-    const results = await executable.run({ ...named, ...feeds });
+    const run = executable.run({ ...named, ...feeds });
+    running.add(run);
+    const results = await run.finally(() => running.delete(run));
     networkTime += performance.now() - start;
     return results as Record<string, Float32Array>;
   };
@@ -212,8 +222,11 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, optio
       return time;
     },
     async dispose() {
-      for (const program of programs.values()) await (await program).dispose();
+      disposed = true;
+      await Promise.allSettled(running);
+      const compiled = [...programs.values()];
       programs.clear();
+      for (const program of compiled) await (await program).dispose();
     },
   };
 }

@@ -102,6 +102,7 @@ const refuse = (action: string, path: string): Promise<never> =>
 export const list = (folder: string): Promise<string[]> => refuse("list", folder);
 export const makeFolder = (path: string): Promise<void> => refuse("make the folder", path);
 export const writeFileAtomic = (path: string, _data: FileData): Promise<void> => refuse("write", path);
+export const removeFile = (path: string): Promise<void> => refuse("remove", path);
 export const appendLine = (path: string, _line: string): Promise<void> => refuse("write", path);
 export const lockFolder = (folder: string): Promise<() => Promise<void>> => refuse("lock", folder);
 

@@ -102,6 +102,10 @@ export async function makeFolder(path: string): Promise<void> {
 }
 
 export async function writeFileAtomic(path: string, data: FileData): Promise<void> {
+  const present = await fs.stat(path).catch(() => undefined);
+  if (present && !present.isFile() && !present.isDirectory()) return writeInto(path, data);
+  // A link stays one: what it leads to is replaced.
+  if (present) path = await fs.realpath(path).catch(() => path);
   const beside = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
   try {
     const file = await fs.open(beside, "wx");
@@ -120,6 +124,21 @@ export async function writeFileAtomic(path: string, data: FileData): Promise<voi
   await syncFolder(dirname(path));
 }
 
+/** Into a pipe or a device, which is not to be replaced by a file. */
+async function writeInto(path: string, data: FileData): Promise<void> {
+  try {
+    const file = await fs.open(path, "w");
+    try {
+      if (typeof data === "string" || data instanceof Uint8Array) await file.writeFile(data);
+      else for await (const piece of data) await file.writeFile(piece);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw fileError("write", path, error);
+  }
+}
+
 /** Makes a rename last through a power cut, where folders can be synced (not on Windows). */
 async function syncFolder(folder: string): Promise<void> {
   try {
@@ -131,6 +150,14 @@ async function syncFolder(folder: string): Promise<void> {
     }
   } catch (error) {
     if (codeOf(error) === undefined) throw error;
+  }
+}
+
+export async function removeFile(path: string): Promise<void> {
+  try {
+    await fs.rm(path, { force: true });
+  } catch (error) {
+    throw fileError("remove", path, error);
   }
 }
 

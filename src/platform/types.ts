@@ -23,8 +23,10 @@ export interface Platform {
   list(folder: string): Promise<string[]>;
   /** Makes a folder and those above it; one that exists is left as it is. */
   makeFolder(path: string): Promise<void>;
-  /** Writes a whole file or nothing: after any failure, of the disk or of the iterator, the old file is intact and no other file is left. */
+  /** Writes a whole file or nothing: after any failure, of the disk or of the iterator, the old file is intact and no other file is left. A pipe or a device is written to. */
   writeFileAtomic(path: string, data: FileData): Promise<void>;
+  /** Removes a file; one that is not there is no error. */
+  removeFile(path: string): Promise<void>;
   /** Adds a line (its end is added here) to a file, which is made if it is missing. */
   appendLine(path: string, line: string): Promise<void>;
   joinPath(...parts: string[]): string;

@@ -3,7 +3,7 @@
  * in the data and seed, from which all random streams follow), `config.json`, `tokenizer.json`, `recipe.yaml`, `metrics.jsonl`. Written whole
  * or not at all.
  */
-import { exists, joinPath } from "#platform";
+import { exists, joinPath, list, removeFile } from "#platform";
 import { z } from "zod";
 import { openSafetensors } from "../formats/safetensors.ts";
 import { writeSafetensors } from "../formats/safetensors-writer.ts";
@@ -72,6 +72,11 @@ export async function readCheckpoint(folder: string, size: number): Promise<Chec
     second: await buffer("second"),
   };
   return { state, ...parsed.data };
+}
+
+/** Removes what writes that were killed have left beside the run's files; the folder must be this process's own. */
+export async function removeAborted(folder: string): Promise<void> {
+  for (const name of await list(folder)) if (/^\..+\.[0-9a-f-]{36}\.tmp$/.test(name)) await removeFile(joinPath(folder, name));
 }
 
 function parseJson(text: string | undefined): unknown {

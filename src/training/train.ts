@@ -8,7 +8,7 @@ import { random } from "../platform/random.ts";
 import type { CompileOptions } from "../tensor/index.ts";
 import { windowLength } from "../text/batches.ts";
 import { beginRun, describeRun, type BeginOptions, type Run } from "./begin.ts";
-import { CHECKPOINT, hasCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { CHECKPOINT, hasCheckpoint, removeAborted, writeCheckpoint } from "./checkpoint.ts";
 import { lossRunner } from "./loss.ts";
 import { appendMetric, type Metric } from "./metrics.ts";
 import { createOptimizer } from "./optimizer.ts";
@@ -58,6 +58,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const unlock = await lockFolder(out);
   try {
     await checkFolder();
+    await removeAborted(out);
     const begun = await beginRun(options);
     const { step } = begun.begin;
     const { steps } = options.recipe.schedule;
@@ -106,8 +107,10 @@ async function loop(
   };
   const diverged = async (what: string): Promise<UserError> => {
     const path = joinPath(out, CHECKPOINT);
-    const kept = (await hasCheckpoint(out)) ? `the last good checkpoint, ${path}, is of step ${saved}` : "there is no checkpoint yet";
-    return new UserError(`${what}; ${kept}; lower optimizer.learningRate${step > 0 ? " and --resume" : ""}`);
+    const stored = await hasCheckpoint(out);
+    const kept = stored ? `the last good checkpoint, ${path}, is of step ${saved}` : "there is no checkpoint yet";
+    const rates = recipe.optimizer.kind === "muon" ? "optimizer.muonLearningRate or optimizer.learningRate" : "optimizer.learningRate";
+    return new UserError(`${what}; ${kept}; lower ${rates}${stored ? " and --resume" : ""}`);
   };
 
   try {

@@ -34,7 +34,7 @@ describe("what constraints come to", () => {
   });
   it.each<[Constraint, RegExp]>([
     [{}, /^constraint 1: says neither allow nor forbid/],
-    [{ allow: [] }, /^no token is allowed at position 0: constraint 1 together leave none/],
+    [{ allow: [] }, /^no token is allowed at position 0: constraint 1 leaves none/],
     [{ forbid: [0, 1, 2, 3, 4] }, /^no token is allowed at position 0/],
     [{ allow: [5] }, /^constraint 1: there is no token 5; tokens are 0 to 4/],
     [{ forbid: [-1] }, /^constraint 1: there is no token -1/],
@@ -47,7 +47,7 @@ describe("what constraints come to", () => {
   });
   it("two that exclude each other are named", () => {
     expect(() => restrict(uniform(5), holes(-1), [{ allow: [1, 2] }, { allow: [3] }])).toThrow(
-      "no token is allowed at position 0: constraint 1 and 2 together leave none",
+      "no token is allowed at position 0: constraints 1 and 2 together leave none",
     );
   });
 });

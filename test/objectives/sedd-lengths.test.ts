@@ -117,6 +117,6 @@ describe("on the shipped model", () => {
   test("a range that cannot fit is the user's mistake", async () => {
     const error = await model.infill("a [[8-5000]]", { seed: 1 }).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(UserError);
-    expect((error as Error).message).toMatch(/\[\[5000\]\].*longer than the 2048 tokens there is room for/);
+    expect((error as Error).message).toMatch(/\[\[8-5000\]\].*more than the 2048 tokens there is room for/);
   });
 });

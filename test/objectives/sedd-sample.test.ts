@@ -94,7 +94,7 @@ describe("constraints", () => {
     [{ allow: ["ab"] }, 'constraint 1: "ab" is 2 tokens of this model; a constraint takes texts of one token'],
     [{ forbid: [""] }, 'constraint 1: "" is 0 tokens of this model; a constraint takes texts of one token'],
     [{ allow: [999] }, "constraint 1: there is no token 999; tokens are 0 to "],
-    [{ allow: [] }, "no token is allowed at position 1: constraint 1 together leave none"],
+    [{ allow: [] }, "no token is allowed at position 1: constraint 1 leaves none"],
   ])("%j is refused", async (constraint, message) => {
     const error = await model.infill("a[[2]]", { constraints: [constraint] }).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(UserError);

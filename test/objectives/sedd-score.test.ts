@@ -18,6 +18,16 @@ const sumOfScores = (row: ArrayLike<number>): number =>
 // Float32 heads of one matrix, compiled for another number of rows or ending in a sum: 1e-5 absolute in logarithms of order 10.
 const TOLERANCE = 1e-5;
 
+test("disposing waits for what runs; afterwards a question is refused", async () => {
+  const [, config] = variants[0]!;
+  const model = networkScore(config, parametersOf(config), {});
+  const ask = () => model.all(Int32Array.of(MASK, 0, MASK, 1), Float64Array.of(1));
+  await ask();
+  const [running] = await Promise.allSettled([ask(), model.dispose(), model.dispose()]);
+  expect(running.status === "fulfilled" || /was disposed/.test(String(running.reason))).toBe(true);
+  await expect(ask()).rejects.toThrow("the model was disposed; load it again");
+});
+
 describe.each(devices)("on %s", (device) => {
   describe.each(variants)("%s", (_, config) => {
     const model = networkScore(config, parametersOf(config), { device });

@@ -77,6 +77,7 @@ describe("reading over HTTP", () => {
       platform.makeFolder("a"),
       platform.writeFileAtomic("a", ""),
       platform.appendLine("a", ""),
+      platform.removeFile("a"),
       platform.lockFolder("a"),
     ]) {
       const error = await refusal(promise);

@@ -1,7 +1,8 @@
-import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { execFile, execFileSync } from "node:child_process";
+import { lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { UserError } from "../../src/platform/errors.ts";
 import * as node from "../../src/platform/node.ts";
@@ -79,11 +80,33 @@ describe("writing", () => {
     expect(await refusal(platform.makeFolder(join(folder, "file", "b")))).toContain("a part of the path is a file");
   });
 
+  test("removeFile removes what is there, and nothing is no error", async () => {
+    const path = join(folder, "removed");
+    writeFileSync(path, "");
+    await platform.removeFile(path);
+    await platform.removeFile(path);
+    expect(await platform.exists(path)).toBe(false);
+  });
+
   test("appendLine", async () => {
     const path = join(folder, "lines");
     await platform.appendLine(path, "one");
     await platform.appendLine(path, "zwölf");
     expect(readFileSync(path, "utf8")).toBe("one\nzwölf\n");
+  });
+
+  test.skipIf(process.platform === "win32")("writeFileAtomic writes through links and into pipes, which stay what they are", async () => {
+    const [target, link, pipe] = ["target", "link", "pipe"].map((name) => join(folder, name)) as [string, string, string];
+    writeFileSync(target, "old");
+    symlinkSync(target, link);
+    await platform.writeFileAtomic(link, "new");
+    expect(readFileSync(target, "utf8")).toBe("new");
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    execFileSync("mkfifo", [pipe]);
+    const read = promisify(execFile)("cat", [pipe]);
+    await platform.writeFileAtomic(pipe, "through");
+    expect((await read).stdout).toBe("through");
+    expect(lstatSync(pipe).isFIFO()).toBe(true);
   });
 
   test("writeFileAtomic takes a text, bytes and pieces, and replaces", async () => {

@@ -1,9 +1,9 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";
 import { UserError } from "../../src/platform/errors.ts";
-import { hasCheckpoint, readCheckpoint, writeCheckpoint, type Checkpoint } from "../../src/training/checkpoint.ts";
+import { hasCheckpoint, readCheckpoint, removeAborted, writeCheckpoint, type Checkpoint } from "../../src/training/checkpoint.ts";
 import { bits, temporaryFolder } from "./support.ts";
 
 const size = 10;
@@ -52,4 +52,13 @@ test("every cut, another size and foreign files are UserErrors that name the fil
   const { state: _, ...progress } = checkpoint;
   await writeSafetensors(path, tensors, { progress: JSON.stringify(progress) });
   await refused(/has no tensor "second"/);
+});
+
+test("what killed writes left is removed, and nothing else", async () => {
+  const folder = temporaryFolder();
+  await writeCheckpoint(folder, checkpoint);
+  writeFileSync(join(folder, ".checkpoint.safetensors.01234567-89ab-cdef-0123-456789abcdef.tmp"), "half");
+  writeFileSync(join(folder, "notes.tmp"), "mine");
+  await removeAborted(folder);
+  expect(readdirSync(folder).sort()).toEqual(["checkpoint.safetensors", "notes.tmp"]);
 });
