@@ -45,7 +45,7 @@ const trials = [];
 for (const folder of values.trial) {
   const trial = await load(folder);
   const { step } = history(folder);
-  const { natsPerToken, standardError, bitsPerCharacter } = await trial.likelihood(text, protocol);
+  const { natsPerToken, standardError, bitsPerCharacter } = await trial.likelihood(text, { ...protocol, samples: 2 });
   const { parameterization } = trial.config.sedd;
   trials.push(
     `| \`${parameterization}\` | ${step.step.toLocaleString("en")} steps, ${(step.tokens / 1e6).toFixed(2)} M tokens | ${natsPerToken.toFixed(4)} ± ${standardError.toFixed(4)} nats a token, ${bitsPerCharacter.toFixed(3)} bits per character |`,
@@ -57,7 +57,7 @@ const comparison =
     ? ""
     : `## Both parameterisations, at equal compute
 
-Trained side by side from scratch by the recipe below but for the parameterisation and the number of steps, one core each; bounds on ${quick ? "that part of the test file" : "the test file"}, as above.
+Trained side by side from scratch by the recipe below but for the parameterisation and the number of steps, one core each; bounds on ${quick ? "that part of the test file" : "the test file"}, as above but with 2 noisy copies.
 
 | parameterisation | trained for | bound |
 |---|---|---|
