@@ -2,7 +2,7 @@
  * A model behind its worker, seen from the HTTP thread: jobs wait in a fair, bounded queue, as many rows as allowed are in the worker, and a worker that dies is
  * replaced. A job ends by its result, its client's leaving, its time limit, or with its worker.
  */
-import { UserError } from "../platform/errors.ts";
+import { messageOf, UserError } from "../platform/errors.ts";
 import { ApiError } from "./errors.ts";
 import type { Connection, FromWorker, Job, JobEvent, ModelCard, Result } from "./protocol.ts";
 import { fairQueue } from "./queue.ts";
@@ -17,9 +17,9 @@ export interface HostOptions {
   readonly queueLimit: number;
   /** Milliseconds a job may take, waiting included. */
   readonly timeLimit: number;
-  /** Hears of calls of the network, and of a worker's death. */
+  /** Hears of calls of the network, and of a worker's death and what it threw. */
   readonly onCall?: ((rows: number, runs: number) => void) | undefined;
-  readonly onLost?: (() => void) | undefined;
+  readonly onLost?: ((failure: string) => void) | undefined;
 }
 
 export interface RunOptions {
@@ -115,6 +115,7 @@ export function modelHost({ id, connect, maxRows, queueLimit, timeLimit, onCall,
   const begin = (): void => {
     born = Date.now();
     const current = connect();
+    let failure = "";
     connection = current;
     current.on("message", (message: FromWorker) => {
       if (connection === current) hear(message);
@@ -128,14 +129,14 @@ export function modelHost({ id, connect, maxRows, queueLimit, timeLimit, onCall,
       for (const { reject } of lost)
         reject(new ApiError(503, "the model's worker stopped during this request; try again", { code: "worker_lost", retryAfter: 1 }));
       if (stopping) return whenIdle?.();
-      told.reject(new Error(`the worker of model ${id} stopped while it loaded`));
-      onLost?.();
+      told.reject(new Error(`the worker of model ${id} stopped while it loaded${failure}`));
+      onLost?.(failure);
       // Also before the model was ever loaded: whoever waits for `loaded` decides what that means.
       if (card) setTimeout(() => !stopping && begin(), Date.now() - born < SHORT_LIFE ? PAUSE : 0).unref();
       return undefined;
     });
     // A worker that throws exits after it; the listener keeps its error from ending this process.
-    current.on("error", () => undefined);
+    current.on("error", (error) => (failure = `: ${messageOf(error)}`));
   };
   begin();
 

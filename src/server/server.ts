@@ -54,9 +54,9 @@ export async function serve(settings: Settings, { log, connect = startWorker }: 
             metrics.callRows.observe({ model: id }, rows);
             metrics.callRuns.observe({ model: id }, runs);
           },
-          onLost() {
+          onLost(failure) {
             metrics.lost.inc({ model: id });
-            logger.error({ model: id }, "worker lost");
+            logger.error({ model: id }, `worker lost${failure}`);
           },
         }),
       );

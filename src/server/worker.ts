@@ -8,7 +8,8 @@ const MARK = "sedd model worker";
 /** Starts a thread for a model. The unbuilt sources (tests) start the built worker: Node runs no TypeScript. */
 export function startWorker(settings: WorkerSettings): Connection {
   const file = import.meta.url.endsWith(".ts") ? "../../dist/server/worker.js" : "./worker.js";
-  return new Worker(new URL(file, import.meta.url), { workerData: { mark: MARK, settings } });
+  // Flags of this process are not the worker's: a test runner's would lead it to the sources.
+  return new Worker(new URL(file, import.meta.url), { workerData: { mark: MARK, settings }, execArgv: [] });
 }
 
 const begun = workerData as { mark?: string; settings: WorkerSettings } | null;
