@@ -10,6 +10,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // It publishes its sources under the condition `source` too, as TypeScript, which Node would not run.
+    server: { deps: { inline: [/@ai-sdk/, "eventsource-parser"] } },
     // Two cores: several files at once would only fight over the runtime's threads.
     maxWorkers: 2,
   },

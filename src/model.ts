@@ -5,6 +5,7 @@
 import { cores, exists, isFolder, joinPath, list, makeFolder, packageFolder, writeFileAtomic } from "#platform";
 import { readModelConfig, readModelFolder, type NamedTensor } from "./formats/hub.ts";
 import { openSafetensors, writeSafetensors } from "./formats/safetensors.ts";
+import type { BatchingOptions } from "./objectives/batching-score.ts";
 import { readSeddConfig, writeSeddConfig, type ModelConfig } from "./objectives/sedd-config.ts";
 import { seddModel, type SeddModel } from "./objectives/sedd-model.ts";
 import { dditParameters } from "./network/ddit.ts";
@@ -21,6 +22,8 @@ export interface LoadOptions {
   readonly weights?: "ema" | "raw" | undefined;
   /** Default: all cores. */
   readonly threads?: number | undefined;
+  /** Samples that are drawn at the same time share calls of the network, each at its own noise level: for servers. Off if left out. */
+  readonly batching?: BatchingOptions | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -52,7 +55,7 @@ export async function load(name: string = DEFAULT_MODEL, options: LoadOptions = 
   const folder = await findModel(name);
   const { config, parameters, tokenizer } = await readModel(folder, options.weights);
   signal?.throwIfAborted();
-  return seddModel({ name, config, parameters, tokenizer, runtime: { device, threads, spinning: false } });
+  return seddModel({ name, config, parameters, tokenizer, runtime: { device, threads, spinning: false }, batching: options.batching });
 }
 
 /** The folder that a name stands for: an existing folder, then a shipped model. */

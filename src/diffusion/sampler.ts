@@ -126,14 +126,19 @@ export async function* run(score: ScoreModel, options: RunOptions): AsyncGenerat
     }
     yield finalStage(graph, noise, steps);
   }
-  for (const stage of stages()) {
-    changes = changesOf(changes.calls);
-    for (let first = 0; first < count; first += maxRows) {
-      signal?.throwIfAborted();
-      await drawStage(score, stage, batch, first, Math.min(maxRows, count - first), changes);
-      await pause?.();
+  const leave = score.join?.();
+  try {
+    for (const stage of stages()) {
+      changes = changesOf(changes.calls);
+      for (let first = 0; first < count; first += maxRows) {
+        signal?.throwIfAborted();
+        await drawStage(score, stage, batch, first, Math.min(maxRows, count - first), changes);
+        await pause?.();
+      }
+      yield frame(stage, changes);
     }
-    yield frame(stage, changes);
+  } finally {
+    leave?.();
   }
 }
 

@@ -9,6 +9,8 @@ export interface ScoreModel {
   readonly graph: Graph;
   /** Σ s of the asked positions at noise `sigma`, where the parameterisation fixes it: a step in which nothing leaves then needs no call. */
   knownSum?(sigma: number): number;
+  /** Tells that a run begins; what it returns, that it ended. A score that joins the calls of several runs waits for those that are on their way. */
+  join?(): () => void;
   /**
    * @param tokens [rows·length] noisy states
    * @param sigma [rows] total noise of each row

@@ -14,6 +14,25 @@ export type Segment =
 export const parseTemplate = (template: string): Segment[] =>
   parse(template, (inside, at) => ({ kind: "hole", tokens: holeSize(inside, at), at }));
 
+/** A template in brackets, or as a list of texts and holes, in which no text needs quoting. */
+export type Template = string | readonly (string | { readonly tokens: Extract<Segment, { kind: "hole" }>["tokens"] })[];
+
+/** The segments of either form; in a list, `at` counts the pieces. */
+export function templateSegments(template: Template): Segment[] {
+  if (typeof template === "string") return parseTemplate(template);
+  return template.flatMap((piece, k): Segment[] => {
+    if (typeof piece === "string") return piece === "" ? [] : [{ kind: "text", text: piece, at: k + 1 }];
+    const { tokens } = piece;
+    const [min, max] = typeof tokens === "object" ? [tokens.min, tokens.max] : [tokens, tokens];
+    const isCount = (n: number | "rest"): boolean => Number.isSafeInteger(n) && Number(n) >= 1;
+    if (tokens !== "rest" && !(isCount(min) && isCount(max) && Number(min) <= Number(max)))
+      throw new UserError(
+        `hole ${k + 1} of the template, ${JSON.stringify(tokens)}: expected a count of tokens, of at least 1, "rest" or { min, max }`,
+      );
+    return [{ kind: "hole", tokens, at: k + 1 }];
+  });
+}
+
 /** What a query judges: a piece of text in its place. */
 export interface Judged {
   readonly kind: "judged";

@@ -6,6 +6,7 @@ import type { ModelConfig } from "./sedd-config.ts";
 import { textLikelihood, type Likelihood, type LikelihoodOptions } from "./sedd-likelihood.ts";
 import { rankCandidates, scoreQuery, type Ranking, type Score, type ScoreOptions } from "./sedd-query.ts";
 import { sampling, type Sampling } from "./sedd-sample.ts";
+import { batchingScore, type BatchingOptions } from "./batching-score.ts";
 import { networkScore } from "./sedd-score.ts";
 
 export type { Likelihood, LikelihoodOptions } from "./sedd-likelihood.ts";
@@ -48,9 +49,11 @@ export interface SeddModelParts {
   readonly parameters: Float32Array;
   readonly tokenizer: Tokenizer | undefined;
   readonly runtime: CompileOptions;
+  /** Runs that go on at the same time share calls of the network; left out, each makes its own. */
+  readonly batching?: BatchingOptions | undefined;
 }
 
-export function seddModel({ name, config, parameters, tokenizer, runtime }: SeddModelParts): SeddModel {
+export function seddModel({ name, config, parameters, tokenizer, runtime, batching }: SeddModelParts): SeddModel {
   const { sedd, length } = config;
   const score = networkScore(sedd, parameters, runtime);
   const { states } = sedd.network;
@@ -84,7 +87,7 @@ export function seddModel({ name, config, parameters, tokenizer, runtime }: Sedd
         if (!(value > 0 && value < Infinity)) throw new UserError(`logScore: sigma ${value} must be positive and finite`);
       return score.all(tokens, sigma);
     },
-    ...sampling({ name, config, score, tokenizer: tokenizerOf }),
+    ...sampling({ name, config, score: batching ? batchingScore(score, batching) : score, tokenizer: tokenizerOf }),
     likelihood: async (text, options) => textLikelihood(scored(), text, options),
     score: async (template, options) => scoreQuery(scored(), template, options),
     rank: async (template, candidates, options) => rankCandidates(scored(), template, candidates, options),

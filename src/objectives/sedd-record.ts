@@ -3,12 +3,13 @@ import { collectFrames, type RunDescription, type Trajectory } from "../diffusio
 import { firstDifference } from "../diffusion/trajectory-file.ts";
 import { UserError } from "../platform/errors.ts";
 import { packageVersion } from "../platform/version.ts";
-import type { Sample, SampleFrame, SeddModel } from "./sedd-model.ts";
+import type { Sample, SampleFrame, SampleOptions, SeddModel } from "./sedd-model.ts";
 
 /** A model's two verbs, whose last call is kept as a trajectory. */
 export interface Recorder {
   readonly sample: SeddModel["sample"];
-  readonly infill: SeddModel["infill"];
+  /** A record keeps the template in brackets. */
+  infill(template: string, options?: SampleOptions): Promise<Sample[]>;
   /** The last call that ended, whole. */
   trajectory(): Trajectory;
 }

@@ -7,7 +7,7 @@ import type { GridName } from "../diffusion/grid.ts";
 import { noiseFrom } from "../diffusion/noise.ts";
 import { run, type DrawOptions, type SamplerName } from "../diffusion/sampler.ts";
 import type { ScoreModel } from "../diffusion/score.ts";
-import { parseTemplate, prefix, type Layout } from "../diffusion/template.ts";
+import { prefix, templateSegments, type Layout, type Template } from "../diffusion/template.ts";
 import { UserError } from "../platform/errors.ts";
 import { drawSeed } from "../platform/random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -81,11 +81,15 @@ export interface SampleFrame {
   readonly probability: number[];
   /** The text so far; MASK shows as "▁". */
   readonly text: string;
+  /** Where each piece of the template lies, in positions; a given piece has its text. */
+  readonly spans: Layout["spans"];
+  /** This is the result. */
+  readonly done: boolean;
 }
 
 /** What a call asks for: a template, or a text that may begin with a prompt. */
 interface Request {
-  readonly template?: string | undefined;
+  readonly template?: Template | undefined;
   readonly prompt?: string | undefined;
   readonly length?: number | undefined;
 }
@@ -105,9 +109,9 @@ export interface Sampling {
   sample(options?: SampleOptions & { readonly prompt?: string | undefined }): Promise<Sample[]>;
   /**
    * Fills the holes `[[n]]` of a template; what is given comes back unchanged. Of a range `[[8-24]]` the model chooses the length first, once for all samples of
-   * a seed: the one under which it finds what is given around the hole most likely.
+   * a seed: the one under which it finds what is given around the hole most likely. A list of texts and holes says the same without brackets.
    */
-  infill(template: string, options?: SampleOptions): Promise<Sample[]>;
+  infill(template: Template, options?: SampleOptions): Promise<Sample[]>;
   /** The frames of one sample as they come; the last one is the result. */
   stream(options?: SampleOptions & Omit<Request, "length">): AsyncGenerator<SampleFrame, void, undefined>;
 }
@@ -132,7 +136,7 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
     const encode = (text: string): Int32Array => tokenizer().encode(text);
     if (template !== undefined) {
       if (prompt !== undefined) throw new UserError("template and prompt: give one of them; a template may begin with text");
-      return layoutSettled(score, noise, parseTemplate(template), encode, { length: total, limit, seed, signal });
+      return layoutSettled(score, noise, templateSegments(template), encode, { length: total, limit, seed, signal });
     }
     if (prompt === undefined || prompt === "") return { given: new Int32Array(total).fill(-1), spans: [{ begin: 0, end: total }] };
     const tokens = encode(prompt);
@@ -206,6 +210,8 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
           get text() {
             return textOf(tokens, layout);
           },
+          spans: layout.spans,
+          done: frame.done,
         };
       });
     }

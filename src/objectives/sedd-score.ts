@@ -24,6 +24,11 @@ import {
 import { graphOf, logitOffset, type SeddConfig } from "./sedd.ts";
 
 export interface NetworkScore extends ScoreModel {
+  /**
+   * As `evaluate`, for rows of several lengths in one call: tokens [Σ lengths] row after row, positions are flat indices into them. Rows whose lengths
+   * {@link paddedLength} to the same share a program with those that come alone, and give the same bits.
+   */
+  evaluateRagged(tokens: Int32Array, lengths: Int32Array, sigma: Float64Array, positions: Int32Array): Promise<ScoreAt>;
   /** Log-scores of every position and state, [rows·length·states]; 0 at the token itself. */
   all(tokens: Int32Array, sigma: Float64Array): Promise<Float32Array>;
   /** Milliseconds spent inside the runtime since the last call of this function. */
@@ -41,7 +46,7 @@ const HIDDEN = -1e9;
 const LEAST_ROWS = 4;
 
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
-/** Lengths are padded to multiples of 16, above 128 of 64. */
+/** The length that a text is computed at: multiples of 16, above 128 of 64. */
 export const paddedLength = (n: number): number => (n <= 128 ? Math.ceil(n / 16) * 16 : Math.ceil(n / 64) * 64);
 
 type HeadKind = "total" | "pick" | "rows";
@@ -83,24 +88,27 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, optio
     return results as Record<string, Float32Array>;
   };
 
-  const trunk = async (tokens: Int32Array, sigma: Float64Array): Promise<{ output: Float32Array; stride: number }> => {
+  const trunk = async (tokens: Int32Array, lengths: Int32Array, sigma: Float64Array): Promise<{ output: Float32Array; stride: number }> => {
     const rows = sigma.length;
-    const length = tokens.length / rows;
-    const [batch, stride] = [powerOfTwo(rows), paddedLength(length)];
+    const [batch, stride] = [powerOfTwo(rows), Math.max(...lengths.map(paddedLength))];
     const padded = new Int32Array(batch * stride);
     const noise = new Float32Array(Math.max(batch, LEAST_ROWS)).fill(sigma[0]!);
-    for (let r = 0; r < rows; r++) {
-      padded.set(tokens.subarray(r * length, (r + 1) * length), r * stride);
+    const mask = new Float32Array(batch * stride);
+    let masked = false;
+    for (let r = 0, start = 0; r < rows; r++) {
+      const length = lengths[r]!;
+      padded.set(tokens.subarray(start, start + length), r * stride);
+      mask.fill(HIDDEN, r * stride + length, (r + 1) * stride);
+      masked ||= length !== stride;
       noise[r] = sigma[r]!;
+      start += length;
     }
-    const masked = stride !== length;
-    const mask = Float32Array.from({ length: stride }, (_, i) => (i < length ? 0 : HIDDEN));
     const build = (): Program => {
       const signature: Record<string, Spec> = {
         ...specsOf((name) => !isHead(name)),
         tokens: { dtype: "int32", shape: [batch, stride] },
         sigma: { dtype: "float32", shape: [noise.length] },
-        ...(masked ? { mask: { dtype: "float32", shape: [1, 1, 1, stride] } as const } : {}),
+        ...(masked ? { mask: { dtype: "float32", shape: [batch, 1, 1, stride] } as const } : {}),
       };
       return trace(signature, (inputs: Record<string, Tensor>) => ({
         output: dditTrunk(inputs, network, {
@@ -150,16 +158,23 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, optio
     return execute(`head ${kind} ${bucket}`, build, { hidden: padded, ...(paddedTargets ? { targets: paddedTargets } : {}) });
   };
 
-  const evaluate = async (tokens: Int32Array, sigma: Float64Array, positions: Int32Array): Promise<ScoreAt> => {
-    const length = tokens.length / sigma.length;
+  const evaluateRagged: NetworkScore["evaluateRagged"] = async (tokens, lengths, sigma, positions) => {
     const own = Int32Array.from(positions, (position) => tokens[position]!);
-    const noise = Float64Array.from(positions, (position) => sigma[Math.floor(position / length)]!);
-    const { output, stride } = await trunk(tokens, sigma);
+    const { output, stride } = await trunk(tokens, lengths, sigma);
+    /** Of each token: its row, and where it stands in the trunk's output. */
+    const rowOf = new Int32Array(tokens.length);
+    const placeOf = new Int32Array(tokens.length);
+    for (let r = 0, start = 0; r < lengths.length; start += lengths[r++]!)
+      for (let i = 0; i < lengths[r]!; i++) {
+        rowOf[start + i] = r;
+        placeOf[start + i] = r * stride + i;
+      }
+    const noise = Float64Array.from(positions, (position) => sigma[rowOf[position]!]!);
     const rowsOf = (from: number, to: number, which?: Int32Array): Float32Array => {
       const rows = new Float32Array((to - from) * hidden);
       for (let i = from; i < to; i++) {
         const position = positions[which ? which[i]! : i]!;
-        const at = (Math.floor(position / length) * stride + (position % length)) * hidden;
+        const at = placeOf[position]! * hidden;
         rows.set(output.subarray(at, at + hidden), (i - from) * hidden);
       }
       return rows;
@@ -206,8 +221,12 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, optio
     };
   };
 
+  const evaluate: ScoreModel["evaluate"] = (tokens, sigma, positions) =>
+    evaluateRagged(tokens, new Int32Array(sigma.length).fill(tokens.length / sigma.length), sigma, positions);
+
   return {
     graph,
+    evaluateRagged,
     ...(parameterization === "normalized" ? { knownSum: (sigma: number) => 1 / Math.expm1(sigma) } : {}),
     evaluate,
     async all(tokens, sigma) {

@@ -17,6 +17,8 @@ const frameOf = (step: number, steps: number, tokens: number[], changed: number[
   changed,
   probability: changed.map(() => 0.5),
   text: pieces(tokens).join(""),
+  spans: [],
+  done: step === steps,
 });
 
 function view(output: Recorded, settings: { color?: boolean; now?: () => number; signal?: AbortSignal } = {}) {

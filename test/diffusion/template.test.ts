@@ -4,7 +4,15 @@ import { absorb } from "../../src/diffusion/absorb.ts";
 import { logLinear } from "../../src/diffusion/noise.ts";
 import { sampleFrom } from "../../src/diffusion/sample-from.ts";
 import { samplerNames } from "../../src/diffusion/sampler.ts";
-import { layoutTemplate, parseQuery, parseTemplate, prefix, quoteTemplate, type Segment } from "../../src/diffusion/template.ts";
+import {
+  layoutTemplate,
+  parseQuery,
+  parseTemplate,
+  prefix,
+  quoteTemplate,
+  templateSegments,
+  type Segment,
+} from "../../src/diffusion/template.ts";
 import { uniform } from "../../src/diffusion/uniform.ts";
 import { UserError } from "../../src/platform/errors.ts";
 
@@ -72,6 +80,19 @@ describe("parsing", () => {
       }),
     );
   });
+});
+
+describe("lists of texts and holes", () => {
+  it("say what brackets say, and quote nothing", () => {
+    const pieces = ["Once \\", { tokens: 3 }, "[[x]]", { tokens: "rest" }, "", { tokens: { min: 2, max: 4 } }] as const;
+    const plain = templateSegments(pieces).map((segment) => (segment.kind === "text" ? segment.text : segment.tokens));
+    expect(plain).toEqual(["Once \\", 3, "[[x]]", "rest", { min: 2, max: 4 }]);
+    expect(templateSegments("a [[3]]")).toEqual(parseTemplate("a [[3]]"));
+  });
+
+  it.each([0, -1, 1.5, Number.NaN, { min: 3, max: 2 }, { min: 0, max: 2 }])("a hole of %j is none", (tokens) =>
+    expect(() => templateSegments(["a", { tokens }])).toThrow(UserError),
+  );
 });
 
 describe("parsing a query", () => {

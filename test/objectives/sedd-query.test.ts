@@ -46,7 +46,7 @@ function modelOf(graph: Graph): ScoredModel {
     name: "exact",
     config: { sedd, length: 3 },
     tokenizer,
-    score: { ...score, all: unused, takeNetworkTime: unused, dispose: unused },
+    score: { ...score, all: unused, evaluateRagged: unused, takeNetworkTime: unused, dispose: unused },
     parameters: new Float64Array(1) as never,
   };
 }

@@ -1,0 +1,88 @@
+/** What a model's worker does: runs jobs that come through a port, several at once, and says how they go. Threads are not its concern (worker.ts). */
+import { load, type Model } from "../model.ts";
+import { messageOf, UserError } from "../platform/errors.ts";
+import type { FromWorker, GenerateJob, Job, JobEvent, Port, Result, ScoreJob, ToWorker, WorkerSettings } from "./protocol.ts";
+import { follower } from "./settled.ts";
+
+/** Loads the model and serves jobs until the port closes. Never throws: a model that does not load is a message. */
+export async function serveJobs(port: Port<FromWorker, ToWorker>, settings: WorkerSettings): Promise<void> {
+  const { id, path, device, weights, threads, maxRows } = settings;
+  const anonymous = (text: string): string => text.replaceAll(path, id);
+  let model: Model;
+  try {
+    const onCall = (rows: number, runs: number) => port.postMessage({ type: "call", rows, runs });
+    model = await load(path, { device, weights, threads, ...(maxRows > 1 ? { batching: { maxRows, onCall } } : {}) });
+  } catch (error) {
+    port.postMessage({ type: "broken", message: messageOf(error), user: error instanceof UserError });
+    return;
+  }
+  const running = new Map<number, AbortController>();
+  port.on("message", (message) => {
+    if (message.type === "cancel") {
+      running.get(message.job)?.abort();
+      return;
+    }
+    const { job, task } = message;
+    const controller = new AbortController();
+    running.set(job, controller);
+    const tell = (event: JobEvent) => port.postMessage({ type: "event", job, event });
+    perform(model, task, controller.signal, tell)
+      .then(
+        (result) => port.postMessage({ type: "done", job, result }),
+        (error: unknown) => {
+          const reason = controller.signal.aborted ? "cancelled" : error instanceof UserError ? "user" : "internal";
+          port.postMessage({ type: "failed", job, message: anonymous(messageOf(error)), reason });
+        },
+      )
+      .finally(() => running.delete(job))
+      .catch(() => undefined);
+  });
+  const { length, parameterCount, config } = model;
+  port.postMessage({
+    type: "ready",
+    card: { length, parameterCount, vocabularySize: model.tokenizer.size, graph: config.sedd.graph },
+  });
+}
+
+const perform = (model: Model, task: Job, signal: AbortSignal, tell: (event: JobEvent) => void): Promise<Result> =>
+  task.kind === "generate" ? generate(model, task, signal, tell) : score(model, task, signal, tell);
+
+async function generate(model: Model, task: GenerateJob, signal: AbortSignal, tell: (event: JobEvent) => void): Promise<Result> {
+  const { kind: _, template, show, region, ...options } = task;
+  const mask = model.config.sedd.graph === "absorb" ? model.tokenizer.size : undefined;
+  const followers = Array.from({ length: task.count }, () => follower(model.tokenizer, { mask, region }));
+  let started = false;
+  const samples = await model.infill(template, {
+    ...options,
+    signal,
+    onStep(frame) {
+      const { sequence, step, steps, time, sigma, tokens, spans, done, changed, probability } = frame;
+      if (!started) {
+        const given = spans.reduce((sum, { begin, end, text }) => sum + (text === undefined ? 0 : end - begin), 0);
+        tell({ type: "started", given, holes: tokens.length - given });
+        started = true;
+      }
+      if (show === "snapshots" && (changed.length > 0 || step === 0 || done))
+        tell({ type: "snapshot", sequence, step, steps, time, sigma, text: frame.text, tokens, changed, probability });
+      if (show !== "settled" && !done) return;
+      const follow = followers[sequence]!;
+      const before = follow.ended;
+      const text = follow.push(frame);
+      if (show === "settled" && (text !== "" || follow.ended !== before)) tell({ type: "text", sequence, text, ended: follow.ended });
+    },
+  });
+  signal.throwIfAborted();
+  const { steps, lengths } = samples[0]!;
+  const texts = samples.map(({ tokens }, i) => ({ text: followers[i]!.text, tokens, ended: followers[i]!.ended }));
+  return { kind: "generate", texts, steps, ...(lengths ? { lengths } : {}) };
+}
+
+async function score(model: Model, task: ScoreJob, signal: AbortSignal, tell: (event: JobEvent) => void): Promise<Result> {
+  const { kind: _, template, candidates, top, ...options } = task;
+  tell({ type: "started", given: 0, holes: 0 });
+  const result = candidates
+    ? await model.rank(template, candidates, { ...options, signal })
+    : await model.score(template, { ...options, top, signal });
+  signal.throwIfAborted();
+  return { kind: "score", score: result };
+}

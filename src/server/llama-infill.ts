@@ -1,0 +1,64 @@
+/** POST /infill, as llama.cpp's server has it and editors speak it. */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { drawSeed } from "../platform/random.ts";
+import { post } from "./body.ts";
+import { hostOf, type Service } from "./context.ts";
+import { drawOptions, generate, requestSignal, type Ended } from "./generation.ts";
+import type { Counts, GenerateJob } from "./protocol.ts";
+import type { Body, Schemas } from "./schemas.ts";
+import { respondWithEvents } from "./sse.ts";
+
+export const llamaInfill = (app: OpenAPIHono, service: Service, schemas: Schemas): void =>
+  post(
+    app,
+    {
+      path: "/infill",
+      summary: "Write what stands between two texts (llama.cpp's form)",
+      description: "An alias for editors that speak to llama.cpp's server.",
+      schema: schemas.llama,
+      answers: { "application/json": "the text", "text/event-stream": "with stream: pieces of it" },
+    },
+    (c, body) => fill(c, service, body),
+  );
+
+async function fill(c: Context, service: Service, body: Body<"llama">): Promise<Response> {
+  const { input_prefix, input_suffix, n_predict, stop, stream } = body;
+  const host = hostOf(service, body.model);
+  const options = drawOptions({ ...body, seed: body.seed === -1 ? drawSeed() : body.seed });
+  const job: GenerateJob = {
+    kind: "generate",
+    ...options,
+    template: [input_prefix, { tokens: n_predict === -1 ? "rest" : n_predict }, input_suffix],
+    count: 1,
+    show: stream || stop.length > 0 ? "settled" : "end",
+    region: "holes",
+  };
+  const { signal, abort } = requestSignal(c);
+  const common = { model: body.model, job, stops: stop, signal };
+  const last = ({ by }: Ended, counts: Counts, content: string) => ({
+    content,
+    stop: true,
+    model: host.id,
+    stop_type: by,
+    tokens_predicted: counts.holes,
+    tokens_evaluated: counts.given,
+    seed: options.seed,
+  });
+  if (!stream) {
+    const { ended, counts } = await generate(c, service, common);
+    return c.json(last(ended[0]!, counts, ended[0]!.text));
+  }
+  return respondWithEvents(
+    c,
+    async ({ begin, send }) => {
+      const { ended, counts } = await generate(c, service, {
+        ...common,
+        onStarted: begin,
+        onText: (_, content) => send({ content, stop: false }),
+      });
+      send(last(ended[0]!, counts, ""));
+    },
+    { doneMark: false, onGone: abort, onError: (error) => c.set("failure", error) },
+  );
+}

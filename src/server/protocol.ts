@@ -1,0 +1,124 @@
+/**
+ * What the HTTP thread and a model's worker say to each other: jobs go in, events come out. Plain data that survives a structured clone. Who waits for
+ * whom is not here (host.ts), nor what a job does (engine.ts).
+ */
+import type { Template } from "../diffusion/template.ts";
+import type { Ranking, Score } from "../objectives/sedd-model.ts";
+import type { SamplerName } from "../diffusion/sampler.ts";
+
+/** Texts to write. */
+export interface GenerateJob {
+  readonly kind: "generate";
+  readonly template: Template;
+  readonly count: number;
+  readonly seed: number;
+  readonly length?: number | undefined;
+  readonly steps?: number | undefined;
+  readonly sampler?: SamplerName | undefined;
+  readonly temperature?: number | undefined;
+  readonly topK?: number | undefined;
+  readonly topP?: number | undefined;
+  /** What is told while it runs: nothing, text that will not change any more, or the whole text after each step that changed it. */
+  readonly show: "end" | "settled" | "snapshots";
+  /** What is told of the text: all of it, or what stands in holes; this alone ends at an end-of-text token. */
+  readonly region: "all" | "holes";
+}
+
+/** A probability query. */
+export interface ScoreJob {
+  readonly kind: "score";
+  readonly template: string;
+  readonly candidates?: readonly (string | readonly string[])[] | undefined;
+  readonly samples: number;
+  readonly seed: number;
+  readonly top?: number | undefined;
+  readonly length?: number | undefined;
+}
+
+export type Job = GenerateJob | ScoreJob;
+
+/** One text of a GenerateJob. */
+export interface Written {
+  /** Of the job's region. */
+  readonly text: string;
+  readonly tokens: readonly number[];
+  /** Cut at an end-of-text token. */
+  readonly ended: boolean;
+}
+
+export type Result =
+  | { readonly kind: "generate"; readonly texts: readonly Written[]; readonly steps: number; readonly lengths?: readonly number[] }
+  | { readonly kind: "score"; readonly score: Score | Ranking };
+
+/** Tokens of a job's template, known once it is laid out. */
+export interface Counts {
+  readonly given: number;
+  readonly holes: number;
+}
+
+export type JobEvent =
+  /** The job is sound and runs. */
+  | ({ readonly type: "started" } & Counts)
+  /** Text of a sequence that is final, to be appended; `ended` by an end-of-text token. */
+  | { readonly type: "text"; readonly sequence: number; readonly text: string; readonly ended: boolean }
+  /** The whole text of a sequence, to be replaced. */
+  | {
+      readonly type: "snapshot";
+      readonly sequence: number;
+      readonly step: number;
+      readonly steps: number;
+      readonly time: number;
+      readonly sigma: number;
+      readonly text: string;
+      readonly tokens: readonly number[];
+      readonly changed: readonly number[];
+      readonly probability: readonly number[];
+    };
+
+export type ToWorker =
+  | { readonly type: "start"; readonly job: number; readonly task: Job }
+  | { readonly type: "cancel"; readonly job: number };
+
+/** What a model is, once it is loaded. */
+export interface ModelCard {
+  readonly length: number;
+  readonly parameterCount: number;
+  readonly vocabularySize: number;
+  readonly graph: string;
+}
+
+export type FromWorker =
+  | { readonly type: "ready"; readonly card: ModelCard }
+  /** The model does not load; `user`: the message is for the one who named it. */
+  | { readonly type: "broken"; readonly message: string; readonly user: boolean }
+  | { readonly type: "event"; readonly job: number; readonly event: JobEvent }
+  | { readonly type: "done"; readonly job: number; readonly result: Result }
+  | { readonly type: "failed"; readonly job: number; readonly message: string; readonly reason: "user" | "internal" | "cancelled" }
+  /** A call of the network. */
+  | { readonly type: "call"; readonly rows: number; readonly runs: number };
+
+/** One end of the wire; a Worker and a MessagePort both are one. */
+export interface Port<Out, In> {
+  postMessage(message: Out): void;
+  on(event: "message", listener: (message: In) => void): unknown;
+}
+
+/** The HTTP thread's end of it, and the thread's life. */
+export interface Connection extends Port<ToWorker, FromWorker> {
+  on(event: "message", listener: (message: FromWorker) => void): unknown;
+  on(event: "exit", listener: () => void): unknown;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  terminate(): unknown;
+}
+
+/** What a worker is told when it begins. */
+export interface WorkerSettings {
+  /** The model as it is called outside; its folder is never told. */
+  readonly id: string;
+  readonly path: string;
+  readonly device?: "cpu" | "wasm" | undefined;
+  readonly weights?: "ema" | "raw" | undefined;
+  readonly threads?: number | undefined;
+  /** Rows of a network call at most; 1 turns batching off. */
+  readonly maxRows: number;
+}

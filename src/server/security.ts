@@ -1,0 +1,57 @@
+/** Who may ask: the API key, names of this host that a browser may have come by, other origins; and the headers that keep browsers careful. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { MiddlewareHandler } from "hono";
+import { cors } from "hono/cors";
+import { secureHeaders } from "hono/secure-headers";
+import { ApiError } from "./errors.ts";
+
+const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
+
+/** `Authorization: Bearer KEY`, compared in constant time: digests of one length, whatever was sent. */
+export function requireKey(key: string): MiddlewareHandler {
+  const wanted = digest(key);
+  return async (c, next) => {
+    const given = /^Bearer\s+(.+)$/i.exec(c.req.header("authorization") ?? "")?.[1] ?? "";
+    if (!timingSafeEqual(digest(given.trim()), wanted)) {
+      c.header("www-authenticate", "Bearer");
+      throw new ApiError(401, "the API key is missing or wrong; send the header Authorization: Bearer KEY", { code: "invalid_api_key" });
+    }
+    await next();
+  };
+}
+
+/**
+ * On loopback alone: refuses other names for this host. A page of the internet whose name was made to point to 127.0.0.1 (DNS rebinding) would be of the
+ * server's own origin otherwise.
+ */
+export const onlyLocalNames: MiddlewareHandler = async (c, next) => {
+  const host = c.req.header("host") ?? "";
+  if (!/^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/i.test(host))
+    throw new ApiError(403, "this server listens on loopback and answers to its local names alone, such as 127.0.0.1 or localhost");
+  await next();
+};
+
+/** Other origins that pages may call from. */
+export const allowOrigins = (origins: readonly string[]): MiddlewareHandler =>
+  cors({ origin: [...origins], allowMethods: ["GET", "POST"], allowHeaders: ["authorization", "content-type"], maxAge: 600 });
+
+/**
+ * For every answer. Opener and embedder policies isolate the origin, which is what gives a page threads for WebAssembly; `styles` are digests of style sheets
+ * that stand in pages.
+ */
+export const headers = (styles: readonly string[]): MiddlewareHandler =>
+  secureHeaders({
+    contentSecurityPolicy: {
+      defaultSrc: ["'none'"],
+      styleSrc: styles.map((style) => `'sha256-${style}'`),
+      baseUri: ["'none'"],
+      formAction: ["'none'"],
+      frameAncestors: ["'none'"],
+    },
+    crossOriginEmbedderPolicy: "require-corp",
+    crossOriginOpenerPolicy: "same-origin",
+    crossOriginResourcePolicy: "same-origin",
+    referrerPolicy: "no-referrer",
+    xFrameOptions: "DENY",
+    strictTransportSecurity: false, // for the proxy that has the certificate to say
+  });

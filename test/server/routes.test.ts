@@ -1,0 +1,160 @@
+/** The routes that are ours or llama.cpp's, the ones for machines, and what no answer may hold. */
+import { get } from "node:http";
+import { expect, test } from "vitest";
+import { load } from "../../src/model.ts";
+import type { Connection } from "../../src/server/protocol.ts";
+import { eventsOf, inThread, serveTiny } from "./support.ts";
+
+test("/v1/infill: template and spans say the same; a stream settles, or diffuses, to it", async () => {
+  const served = await serveTiny();
+  const model = await load(served.folder, { threads: 1 });
+  const [sample] = await model.infill("the [[6]] saw [[4]].", { seed: 5, steps: 8 });
+  await model.dispose();
+  const settings = { seed: 5, steps: 8 };
+  const expected = {
+    texts: [{ index: 0, text: sample!.text, tokens: sample!.tokens }],
+    seed: 5,
+    usage: { given_tokens: 10, written_tokens: 10 },
+  };
+  const template = { ...settings, template: "the [[6]] saw [[4]]." };
+  expect(await (await served.post("/v1/infill", template)).json()).toMatchObject(expected);
+  const spans = { ...settings, spans: ["the ", { tokens: 6 }, " saw ", { tokens: 4 }, "."] };
+  expect(await (await served.post("/v1/infill", spans)).json()).toMatchObject(expected);
+
+  const settled = (await eventsOf(await served.post("/v1/infill", { ...template, stream: true }))) as { type: string; text: string }[];
+  expect(settled.at(-1)).toBe("[DONE]");
+  expect(settled.at(-2)).toMatchObject({ type: "done", ...expected });
+  const pieces = settled.filter(({ type }) => type === "text").map(({ text }) => text);
+  expect(pieces[0]!.startsWith("the ")).toBe(true);
+  expect(pieces.join("")).toBe(sample!.text);
+
+  const diffused = (await eventsOf(await served.post("/v1/infill", { ...template, stream: true, diffusing: true }))) as Record<
+    string,
+    unknown
+  >[];
+  const snapshots = diffused.filter(({ type }) => type === "snapshot");
+  expect(snapshots[0]).toMatchObject({ step: 0, steps: 8 });
+  expect(snapshots.at(-1)).toMatchObject({ text: sample!.text, tokens: sample!.tokens });
+  for (const snapshot of snapshots)
+    expect(Object.keys(snapshot)).toEqual(expect.arrayContaining(["sigma", "time", "changed", "probability"]));
+  expect((await served.post("/v1/infill", { template: "a[[2]]", spans: ["a"] })).status).toBe(400);
+  expect((await served.post("/v1/infill", { template: "a [[nothing]]" })).status).toBe(400);
+});
+
+test("/infill: llama.cpp's form", async () => {
+  const served = await serveTiny();
+  const ask = { input_prefix: "the ", input_suffix: " fox", n_predict: 6, seed: 2, steps: 4 };
+  const whole = (await (await served.post("/infill", ask)).json()) as { content: string };
+  expect(whole).toMatchObject({ stop: true, stop_type: "limit", tokens_predicted: 6, tokens_evaluated: 8, model: "tiny" });
+  expect(whole.content).toHaveLength(6);
+  const pieces = (await eventsOf(await served.post("/infill", { ...ask, stream: true }))) as { content: string; stop: boolean }[];
+  expect(pieces.map(({ content }) => content).join("")).toBe(whole.content);
+  expect(pieces.map(({ stop }) => stop)).toEqual([...pieces.slice(1).map(() => false), true]);
+  const filling = (await (await served.post("/infill", { input_prefix: "the king" })).json()) as { tokens_predicted: number };
+  expect(filling.tokens_predicted).toBe(24); // up to the model's 32
+});
+
+test("/v1/score: what model.score and model.rank say", async () => {
+  const served = await serveTiny();
+  const model = await load(served.folder, { threads: 1 });
+  const template = "the[[ king]] saw";
+  const [score, ranking] = [await model.score(template, { samples: 4 }), await model.rank(template, [" fox", " king"], { samples: 4 })];
+  await model.dispose();
+  expect(await (await served.post("/v1/score", { template, samples: 4 })).json()).toEqual({ ...score, model: "tiny" });
+  expect(await (await served.post("/v1/score", { template, samples: 4, candidates: [" fox", " king"] })).json()).toEqual({
+    ...ranking,
+    model: "tiny",
+  });
+});
+
+test("for machines: models, readiness, the document and its page; headers that keep browsers careful", async () => {
+  const { address } = await serveTiny();
+  const json = async (path: string): Promise<unknown> => (await fetch(address + path)).json();
+  expect(await json("/v1/models")).toMatchObject({ object: "list", data: [{ id: "tiny", object: "model", length: 32 }] });
+  expect(await json("/v1/models/tiny")).toMatchObject({ id: "tiny" });
+  expect((await fetch(`${address}/v1/models/other`)).status).toBe(404);
+  expect(await json("/health")).toEqual({ status: "ok" });
+  expect(await json("/ready")).toEqual({ status: "ready" });
+  const document = (await json("/openapi.json")) as { openapi: string; paths: Record<string, unknown> };
+  expect(document.openapi).toBe("3.1.0");
+  expect(Object.keys(document.paths)).toEqual(
+    expect.arrayContaining(["/v1/completions", "/v1/infill", "/infill", "/v1/score", "/v1/models"]),
+  );
+  const page = await fetch(`${address}/docs`);
+  const html = await page.text();
+  for (const path of Object.keys(document.paths)) expect(html).toContain(path);
+  expect(html).not.toMatch(/<script|src=|https?:/);
+  expect(Object.fromEntries(page.headers)).toMatchObject({
+    "content-security-policy": expect.stringContaining("default-src 'none'"),
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-embedder-policy": "require-corp",
+    "x-content-type-options": "nosniff",
+  });
+  expect(page.headers.has("access-control-allow-origin")).toBe(false);
+});
+
+test("wrong requests: envelope, status, and nothing of the inside", async () => {
+  const served = await serveTiny({ bodyLimit: 1024 });
+  const failures: [number, Promise<Response>][] = [
+    [404, fetch(`${served.address}/v1/chat/completions`)],
+    [413, served.post("/v1/completions", { prompt: "a".repeat(2000) })],
+    [415, served.post("/v1/completions", {}, { headers: { "content-type": "text/plain" } })],
+    [400, served.post("/v1/completions", undefined, { body: "{" })],
+    [400, served.post("/v1/completions", [])],
+    [400, served.post("/v1/completions", { prompt: "ÄÖ" })], // characters the tiny model cannot spell
+  ];
+  for (const [status, failing] of failures) {
+    const response = await failing;
+    const text = await response.text();
+    expect([response.status, text]).toEqual([status, expect.any(String)]);
+    expect(JSON.parse(text)).toEqual({
+      error: {
+        message: expect.any(String),
+        type: "invalid_request_error",
+        param: expect.toSatisfy((p) => p === null || typeof p === "string"),
+        code: expect.toSatisfy((p) => p === null || typeof p === "string"),
+      },
+    });
+    expect(text).not.toContain(served.folder);
+    expect(text).not.toMatch(/\.ts|\.js|at .*:\d+:\d+/);
+  }
+  // A name that a page of the internet had made to point here.
+  const { port } = new URL(served.address);
+  const status = await new Promise((resolve) =>
+    get({ port, path: "/health", headers: { host: "evil.example" } }, ({ statusCode }) => resolve(statusCode)),
+  );
+  expect(status).toBe(403);
+  expect(served.log()).not.toContain("aaaa");
+  expect(served.log()).toContain('"route":"/v1/completions"');
+});
+
+test("a client that leaves frees its rows at the next step; a worker that dies takes its requests along, and the next is served", async () => {
+  let connection: Connection | undefined;
+  const served = await serveTiny({ rows: 1 }, { connect: (settings) => (connection = inThread(settings)) });
+  const long = { prompt: "the", max_tokens: 200, steps: 4096 };
+  const leaving = new AbortController();
+  const left = served.post("/v1/completions", { ...long, stream: true }, { signal: leaving.signal });
+  await left; // it runs: nothing is answered before
+  leaving.abort();
+  expect((await served.post("/v1/completions", { prompt: "the", max_tokens: 4, steps: 2 })).status).toBe(200);
+
+  const lost = served.post("/v1/completions", { ...long, stream: true });
+  const begun = await lost;
+  connection!.terminate();
+  expect(await begun.text()).toContain("worker_lost");
+  expect((await served.post("/v1/completions", { prompt: "the", max_tokens: 4, steps: 2 })).status).toBe(200);
+});
+
+test("too many requests: 429 with Retry-After", async () => {
+  const served = await serveTiny({ rows: 1, queue: 1 });
+  const leaving = new AbortController();
+  const long = { prompt: "the", max_tokens: 200, steps: 4096, stream: true };
+  await served.post("/v1/completions", long, { signal: leaving.signal });
+  const waiting = served.post("/v1/completions", { prompt: "the", max_tokens: 4, steps: 2 });
+  await expect.poll(async () => (await fetch(`${served.address}/metrics`)).text()).toContain('sedd_waiting_requests{model="tiny"} 1');
+  const refused = await served.post("/v1/completions", long);
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "2"]);
+  expect(await refused.json()).toMatchObject({ error: { type: "rate_limit_error", code: "queue_full" } });
+  leaving.abort();
+  expect((await waiting).status).toBe(200);
+});
