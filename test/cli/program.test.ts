@@ -20,7 +20,7 @@ describe("a wrong argument ends with 2 and one line that names it, its value and
     [["sample", "--seed", "1.5"], whole("--seed", "1.5", "0 to 9007199254740991")],
     [["sample", "--seed", "9007199254740993"], whole("--seed", "9007199254740993", "0 to 9007199254740991")],
     [["sample", "--threads", "0x10"], whole("--threads", "0x10", "1 to 256")],
-    [["eval", "--data", "x", "--samples", "0"], whole("--samples", "0", "1 to 100000")],
+    [["eval", "--data", "x", "--samples", "1"], whole("--samples", "1", "2 to 100000")],
     [["tokenizer", "train", "--data", "x", "--out", "y", "--size", "0"], whole("--size", "0", "1 to 1048576")],
     [
       ["sample", "--sampler", "ddim"],
