@@ -76,7 +76,7 @@ export async function compile(
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     graphOptimizationLevel: "all",
-    // One block for a whole run, planned ahead, is memory that is fresh at every run: for a training step, a fifth more time and half more memory.
+    // One block for a whole run, planned ahead, is memory that is fresh at every run: for a training step, half more memory and no less time.
     enableMemPattern: false,
     logSeverityLevel: 3,
     ...(device === "cpu" && !spinning ? { extra: { session: { intra_op: { allow_spinning: "0" } } } } : {}),
