@@ -106,6 +106,12 @@ export function checkWindows(windows: readonly Int32Array[], vocabularySize: num
   }
 }
 
+/** Error where scores that are no numbers have made a term none. */
+export function checkTerms(terms: BoundSamples["terms"]): void {
+  for (const [name, values] of Object.entries(terms))
+    if (values.some(Number.isNaN)) throw new Error(`the bound's ${name} is not a number: the scores are not`);
+}
+
 /** UserError unless there are enough samples for a standard error. */
 export function checkSamples(samples: number): void {
   if (!(Number.isSafeInteger(samples) && samples >= 2)) throw new UserError(`samples must be a whole number of at least 2, got ${samples}`);

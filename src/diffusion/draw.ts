@@ -5,7 +5,7 @@
 import type { Random } from "../platform/random.ts";
 import { drawTarget, mayLeave, type Law, type Targets } from "./law.ts";
 import type { Stage } from "./schedule.ts";
-import type { ScoreAt, ScoreModel } from "./score.ts";
+import { piecesOfRows, type ScoreAt, type ScoreModel } from "./score.ts";
 
 /** Sequences while they are sampled. */
 export interface Batch {
@@ -31,9 +31,6 @@ export interface Changes {
   /** Calls of the score. */
   calls: number;
 }
-
-/** As many log-scores as are asked for at once (8 MiB of float32). */
-const rowEntries = 2 ** 21;
 
 /** Carries out `stage` on the `rows` sequences from `first` on. Every sequence uses its own stream in its own order. */
 export async function drawStage(
@@ -92,9 +89,8 @@ export async function drawStage(
   }
 
   const probability = new Float64Array(n);
-  const piece = Math.max(1, Math.floor(rowEntries / graph.states));
-  for (let start = 0; start < leaving.length; start += piece) {
-    const which = new Int32Array(leaving.slice(start, start + piece));
+  for (const piece of piecesOfRows(leaving.length, graph.states)) {
+    const which = piece.map((k) => leaving[k]!);
     const scores = await (answer ?? (await call())).rows(which);
     for (let k = 0; k < which.length; k++) {
       const j = which[k]!;

@@ -9,16 +9,13 @@
  * k is stratified over windows and samples; the control variate and the regression are those of likelihood.ts.
  */
 import { UserError } from "../platform/errors.ts";
-import { random as randomOf } from "../platform/random.ts";
-import { type BoundOptions, type BoundSamples, type BoundTerm, checkSamples, checkWindows, everyPosition } from "./bound.ts";
+import { type BoundOptions, type BoundSamples, type BoundTerm, checkSamples, checkTerms, checkWindows, everyPosition } from "./bound.ts";
 import { makeQueue } from "./likelihood-queue.ts";
-import { notNaN } from "./likelihood.ts";
 import { excessWhenAllMasked, masking } from "./masking.ts";
 import type { Noise } from "./noise.ts";
 import { maskedExcess } from "./score-entropy.ts";
 import type { ScoreModel } from "./score.ts";
-import { shuffled } from "./shuffle.ts";
-import { regress, replication, stratified } from "./strata.ts";
+import { eachSample, regress, replication } from "./strata.ts";
 
 /** Samples the bound of each window, absorb only; options and result as of `boundSamples`. */
 export async function exactKSamples(
@@ -37,7 +34,6 @@ export async function exactKSamples(
   const masks = masking(graph.mask, noise, windows, options);
   const [sigma0, sigma1] = [noise.sigma(0), noise.sigma(1)];
   const [first, last] = [-Math.expm1(-sigma0), -Math.expm1(-sigma1)];
-  const everyWindow = everyPosition(count);
   const terms: Partial<Record<BoundTerm, Float64Array>> = {};
   const add = (name: BoundTerm, w: number, r: number, value: number) =>
     void ((terms[name] ??= new Float64Array(count * replicates))[w * replicates + r]! += value);
@@ -48,47 +44,41 @@ export async function exactKSamples(
   const [gain, visible] = [new Float64Array(count * replicates), new Float64Array(count * replicates)];
 
   for (let r = 0; r < replicates; r++) {
-    const places = stratified(paired ? strata : strata * count, random);
-    for (let j = 0; j < strata; j++) {
-      const order = paired ? everyWindow : shuffled(everyWindow, random);
-      const shared = paired ? random.integer(2 ** 31 - 1) : 0;
-      for (let w = 0; w < count; w++) {
-        const draw = paired ? randomOf(shared) : random;
-        const free = masks.free(w);
-        const n = free.length;
-        const k = 1 + Math.min(n - 1, Math.ceil(n * places[paired ? j : j * count + order[w]!]!) - 1);
-        const marks = Float64Array.from(free, () => draw.uniform());
-        const which = everyPosition(n)
-          .sort((a, b) => marks[a]! - marks[b]!)
-          .subarray(0, k);
-        const level = marks[which[k - 1]!]!;
-        const judged = which.map((i) => free[i]!).sort();
-        const sigma = masks.asked(level);
-        const known = Number.isFinite(surprise[w]!);
-        const control = known ? which.reduce((sum, i) => sum + allMasked.values[w]![i]!, 0) : 0;
-        // Below σ(0) there is no process: the reconstruction has those positions.
-        const inside = level >= first ? 1 : 0;
-        const name = level > last ? "tail" : "integral";
-        const job = {
-          x: masks.copy(w, judged),
-          x0: windows[w]!,
-          judged,
-          sigma,
-          masked: (sum: number, logClean: number) => maskedExcess(sum, logClean, sigma),
-          add: (value: number) => {
-            const share = (inside * value - control) * (n / k / strata);
-            add(name, w, r, share);
-            gain[w * replicates + r]! += share;
-            visible[w * replicates + r]! += (1 - k / n) / strata;
-            if (!known) return;
-            // The control variate's mean, of each term what its levels have of it; those below σ(0), which lack `value`, are the integral's.
-            add("integral", w, r, (last * surprise[w]!) / strata);
-            add("tail", w, r, ((1 - last) * surprise[w]!) / strata);
-          },
-        };
-        if (inside) await queue.push(job);
-        else queue.settle(job, 0);
-      }
+    for (const { w, place, draw } of eachSample(count, strata, paired, random)) {
+      const free = masks.free(w);
+      const n = free.length;
+      const k = 1 + Math.min(n - 1, Math.ceil(n * place) - 1);
+      const marks = Float64Array.from(free, () => draw.uniform());
+      const which = everyPosition(n)
+        .sort((a, b) => marks[a]! - marks[b]!)
+        .subarray(0, k);
+      const level = marks[which[k - 1]!]!;
+      const judged = which.map((i) => free[i]!).sort();
+      const sigma = masks.asked(level);
+      const known = Number.isFinite(surprise[w]!);
+      const control = known ? which.reduce((sum, i) => sum + allMasked.values[w]![i]!, 0) : 0;
+      // Below σ(0) there is no process: the reconstruction has those positions.
+      const inside = level >= first ? 1 : 0;
+      const name = level > last ? "tail" : "integral";
+      const job = {
+        x: masks.copy(w, judged),
+        x0: windows[w]!,
+        judged,
+        sigma,
+        masked: (sum: number, logClean: number) => maskedExcess(sum, logClean, sigma),
+        add: (value: number) => {
+          const share = (inside * value - control) * (n / k / strata);
+          add(name, w, r, share);
+          gain[w * replicates + r]! += share;
+          visible[w * replicates + r]! += (1 - k / n) / strata;
+          if (!known) return;
+          // The control variate's mean, of each term what its levels have of it; those below σ(0), which lack `value`, are the integral's.
+          add("integral", w, r, (last * surprise[w]!) / strata);
+          add("tail", w, r, ((1 - last) * surprise[w]!) / strata);
+        },
+      };
+      if (inside) await queue.push(job);
+      else queue.settle(job, 0);
     }
     if (first > 0)
       for (let w = 0; w < count; w++) {
@@ -111,7 +101,7 @@ export async function exactKSamples(
   await queue.finish();
   // The mean of 1 − k/n over k = 1 … n.
   if (terms.integral) regress(terms.integral, gain, visible, replicates, (w) => (1 - 1 / masks.free(w).length) / 2);
-  for (const name of Object.keys(terms)) terms[name as BoundTerm]!.forEach((value) => notNaN(value, name));
+  checkTerms(terms);
   const { calls, rows } = queue.cost();
   return { windows: count, replicates, samples: strata * replicates, terms, calls: calls + allMasked.calls, rows: rows + allMasked.rows };
 }

@@ -2,7 +2,7 @@
  * Batches for the likelihood bound: noisy windows are pushed one by one, collected by length, and asked of the score in calls of bounded size. It knows which
  * positions matter and how to read the answer, not what the numbers mean.
  */
-import type { ScoreAt, ScoreModel } from "./score.ts";
+import { piecesOfRows, type ScoreAt, type ScoreModel } from "./score.ts";
 
 /** One noisy window and what to make of the score there. */
 export interface Job {
@@ -37,9 +37,6 @@ export interface Queue {
   /** Calls of the score so far, and the windows in them. */
   cost(): { readonly calls: number; readonly rows: number };
 }
-
-/** As many log-scores as are asked for at once (8 MiB of float32). */
-const rowEntries = 2 ** 21;
 
 export function makeQueue(score: ScoreModel, { maxRows, total, signal, pause, onProgress }: QueueOptions): Queue {
   const { graph } = score;
@@ -91,9 +88,7 @@ export function makeQueue(score: ScoreModel, { maxRows, total, signal, pause, on
 
   async function fromRows(answer: ScoreAt, jobs: Job[], positions: Int32Array, length: number): Promise<Float64Array> {
     const values = new Float64Array(jobs.length);
-    const piece = Math.max(1, Math.floor(rowEntries / graph.states));
-    for (let start = 0; start < positions.length; start += piece) {
-      const which = Int32Array.from({ length: Math.min(piece, positions.length - start) }, (_, k) => start + k);
+    for (const which of piecesOfRows(positions.length, graph.states)) {
       const rows = await answer.rows(which);
       which.forEach((j, k) => {
         const row = Math.floor(positions[j]! / length);

@@ -24,8 +24,7 @@
  * the windows and the samples.
  */
 import type { Random } from "../platform/random.ts";
-import { random as randomOf } from "../platform/random.ts";
-import { type BoundOptions, type BoundSamples, type BoundTerm, checkSamples, checkWindows, everyPosition } from "./bound.ts";
+import { type BoundOptions, type BoundSamples, type BoundTerm, checkSamples, checkTerms, checkWindows, everyPosition } from "./bound.ts";
 import { denoiseLaw } from "./denoise.ts";
 import { normalised, probabilities } from "./law.ts";
 import { type Job, makeQueue } from "./likelihood-queue.ts";
@@ -33,10 +32,7 @@ import { excessWhenAllMasked, masking } from "./masking.ts";
 import type { Noise } from "./noise.ts";
 import { maskedExcess, scoreEntropy } from "./score-entropy.ts";
 import type { ScoreModel } from "./score.ts";
-import { shuffled } from "./shuffle.ts";
-import { regress, replication, stratified } from "./strata.ts";
-
-export { summariseBound } from "./bound.ts";
+import { eachSample, eachWindow, regress, replication } from "./strata.ts";
 
 /**
  * Samples the bound of each window.
@@ -56,7 +52,6 @@ export async function boundSamples(
   checkWindows(windows, graph.vocabularySize, free);
   const count = windows.length;
   const { replicates, strata } = replication(wanted, paired ? 1 : count);
-  const everyWindow = everyPosition(count);
   const [sigma0, sigma1] = [noise.sigma(0), noise.sigma(1)];
   const alive1 = Math.exp(-sigma1);
   // The integral is over the corrupted share m, from first to first + span.
@@ -131,26 +126,17 @@ export async function boundSamples(
   };
 
   for (let r = 0; r < replicates; r++) {
-    const places = stratified(paired ? strata : strata * count, random);
-    for (let j = 0; j < strata; j++) {
-      const order = paired ? everyWindow : shuffled(everyWindow, random);
-      const shared = paired ? random.integer(2 ** 31 - 1) : 0;
-      for (let w = 0; w < count; w++) {
-        const draw = paired ? randomOf(shared) : random;
-        const v = places[paired ? j : j * count + order[w]!]!;
-        const m = first + span * v * v;
-        const weight = (span * 2 * v) / strata;
-        if (masks) await queue.push(maskedJob(w, r, "integral", m, weight, draw, undefined, span / strata));
-        else {
-          const sigma = Math.min(sigma1, -Math.log1p(-m));
-          const whole = (row: ArrayLike<number>, x: number, x0: number) => scoreEntropy(graph, row, sigma, x, x0) / (1 - m); // dσ = dm/(1−m)
-          await queue.push(uniformJob(w, r, "integral", m, weight, whole, draw));
-        }
+    for (const { w, place: v, draw } of eachSample(count, strata, paired, random)) {
+      const m = first + span * v * v;
+      const weight = (span * 2 * v) / strata;
+      if (masks) await queue.push(maskedJob(w, r, "integral", m, weight, draw, undefined, span / strata));
+      else {
+        const sigma = Math.min(sigma1, -Math.log1p(-m));
+        const whole = (row: ArrayLike<number>, x: number, x0: number) => scoreEntropy(graph, row, sigma, x, x0) / (1 - m); // dσ = dm/(1−m)
+        await queue.push(uniformJob(w, r, "integral", m, weight, whole, draw));
       }
     }
-    const shared = paired ? random.integer(2 ** 31 - 1) : 0;
-    for (let w = 0; w < count; w++) {
-      const draw = paired ? randomOf(shared) : random;
+    for (const { w, draw } of eachWindow(count, paired, random)) {
       if (masks) {
         const job = maskedJob(w, r, "tail", 1 - alive1 * (1 - draw.uniform()), alive1, draw);
         if (job.judged.length === masks.free(w).length)
@@ -168,7 +154,7 @@ export async function boundSamples(
   }
   await queue.finish();
   if (masks) regress(term("integral"), gain, visible, replicates, () => span * (1 - first - span / 2));
-  for (const name of Object.keys(terms)) terms[name as BoundTerm]!.forEach((value) => notNaN(value, name));
+  checkTerms(terms);
   const { calls, rows } = queue.cost();
   const cost = { calls: calls + (allMasked?.calls ?? 0), rows: rows + (allMasked?.rows ?? 0) };
   return { windows: count, replicates, samples: strata * replicates, terms, ...cost };
@@ -187,8 +173,4 @@ export function uniformPriorKl(vocabularySize: number, sigma: number): number {
 function maskSome(n: number, probability: number, random: Random): Int32Array {
   const certain = random.integer(n);
   return everyPosition(n).filter((i) => random.uniform() < probability || i === certain);
-}
-
-export function notNaN(value: number, term: string): void {
-  if (Number.isNaN(value)) throw new Error(`the bound's ${term} is not a number: the scores are not`);
 }

@@ -5,7 +5,7 @@
 import { type BoundOptions, everyPosition } from "./bound.ts";
 import type { Noise } from "./noise.ts";
 import { maskedExcess } from "./score-entropy.ts";
-import type { ScoreModel } from "./score.ts";
+import { piecesOfRows, type ScoreModel } from "./score.ts";
 
 export interface Masking {
   readonly mask: number;
@@ -38,9 +38,6 @@ export function masking(mask: number, noise: Noise, windows: readonly Int32Array
   };
 }
 
-/** As many log-scores as are asked for at once (8 MiB of float32). */
-const rowEntries = 2 ** 21;
-
 /** Σh − log h_{x0} − 1 at every judged position of every window, with all of them masked and the score asked as at σ(1). */
 export async function excessWhenAllMasked(
   score: ScoreModel,
@@ -61,7 +58,6 @@ export async function excessWhenAllMasked(
   }
   const groups = [...alike.values()];
   const { states } = score.graph;
-  const piece = Math.max(1, Math.floor(rowEntries / states));
   let calls = 0;
   for (const length of new Set(groups.map(({ x }) => x.length))) {
     const rows = groups.filter(({ x }) => x.length === length);
@@ -76,9 +72,8 @@ export async function excessWhenAllMasked(
       calls++;
       const sums = await answer.sums();
       // A position's scores are read once, for every text that is laid over it.
-      for (let start = 0; start < places.length; start += piece) {
+      for (const which of piecesOfRows(places.length, states)) {
         signal?.throwIfAborted();
-        const which = Int32Array.from({ length: Math.min(piece, places.length - start) }, (_, j) => start + j);
         const logs = await answer.rows(which);
         which.forEach((j, n) => {
           const { row, k, i } = places[j]!;

@@ -29,6 +29,15 @@ export interface ScoreAt {
   rows(which: Int32Array): Promise<Float32Array | Float64Array>;
 }
 
+/** As many log-scores as are asked for at once (8 MiB of float32). */
+const rowEntries = 2 ** 21;
+
+/** The indices 0 … count−1 in pieces, each as many rows as may be asked for at once. */
+export function* piecesOfRows(count: number, states: number): Generator<Int32Array> {
+  const piece = Math.max(1, Math.floor(rowEntries / states));
+  for (let start = 0; start < count; start += piece) yield Int32Array.from({ length: Math.min(piece, count - start) }, (_, k) => start + k);
+}
+
 /** Log-scores as a plain function: tokens [rows·length] and σ [rows] to [rows, length, states]; the entry at the token itself is ignored. */
 export type DenseScore = (tokens: Int32Array, sigma: Float64Array) => Float32Array | Float64Array | Promise<Float32Array | Float64Array>;
 

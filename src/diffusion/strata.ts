@@ -1,5 +1,7 @@
 /** Stratified uniform numbers in independent replicates, and a regression among these: what keeps the likelihood estimators' variance low, and their error honest. */
-import type { Random } from "../platform/random.ts";
+import { random as randomOf, type Random } from "../platform/random.ts";
+import { everyPosition } from "./bound.ts";
+import { shuffled } from "./shuffle.ts";
 
 /** Enough replicates for a standard error, and within each enough points for stratification to pay. */
 export function replication(samples: number, windows: number): { replicates: number; strata: number } {
@@ -19,6 +21,29 @@ export function stratified(n: number, random: Random): Float64Array {
     if (cell + 1 < n) out[cell + 1] = (cell + 1 + u) / n; // above 0, since the cell is not the first
   }
   return out;
+}
+
+/** Every window once, with its source of randomness: the common one, or, `paired`, the same numbers for each window. */
+export function* eachWindow(count: number, paired: boolean, random: Random): Generator<{ readonly w: number; readonly draw: Random }> {
+  const shared = paired ? random.integer(2 ** 31 - 1) : 0;
+  for (let w = 0; w < count; w++) yield { w, draw: paired ? randomOf(shared) : random };
+}
+
+/**
+ * The samples of one replicate: every window in every stratum, at a place in (0, 1]. Places are stratified over windows and strata together, in a random
+ * order; `paired`, over the strata alone, and all windows have the same.
+ */
+export function* eachSample(
+  count: number,
+  strata: number,
+  paired: boolean,
+  random: Random,
+): Generator<{ readonly w: number; readonly place: number; readonly draw: Random }> {
+  const places = stratified(paired ? strata : strata * count, random);
+  for (let j = 0; j < strata; j++) {
+    const order = paired ? undefined : shuffled(everyPosition(count), random);
+    for (const { w, draw } of eachWindow(count, paired, random)) yield { w, place: places[order ? j * count + order[w]! : j]!, draw };
+  }
 }
 
 /**

@@ -11,9 +11,8 @@
  * so that unmasking + excess is the bound again.
  */
 import { UserError } from "../platform/errors.ts";
-import { type BoundOptions, type BoundSamples, checkSamples, checkWindows, everyPosition } from "./bound.ts";
+import { type BoundOptions, type BoundSamples, checkSamples, checkTerms, checkWindows, everyPosition } from "./bound.ts";
 import { makeQueue } from "./likelihood-queue.ts";
-import { notNaN } from "./likelihood.ts";
 import { masking } from "./masking.ts";
 import type { Noise } from "./noise.ts";
 import type { ScoreModel } from "./score.ts";
@@ -80,8 +79,9 @@ export async function unmaskingSamples(
       }
     }
   await queue.finish();
-  values.forEach((value) => notNaN(value, "likelihood by unmasking"));
-  return { windows: windows.length, replicates, samples: replicates, terms: { unmasking: values }, excess, ...queue.cost() };
+  const terms = { unmasking: values };
+  checkTerms(terms);
+  return { windows: windows.length, replicates, samples: replicates, terms, excess, ...queue.cost() };
 }
 
 /** A fixed order, checked to be one. */

@@ -2,10 +2,11 @@
  * The validation bound during training: the likelihood bound with every term, in nats a token, on fixed windows with fixed times and corruption, so
  * that two checkpoints differ by their weights alone. The estimator is that of diffusion/likelihood.ts, through the loss program (validation-parts.ts).
  */
+import { estimate } from "../diffusion/bound.ts";
 import { denoiseLaw } from "../diffusion/denoise.ts";
 import { normalised, probabilities } from "../diffusion/law.ts";
 import { noiseFrom } from "../diffusion/noise.ts";
-import type { ScoreModel } from "../diffusion/score.ts";
+import { piecesOfRows, type ScoreModel } from "../diffusion/score.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { networkScore, type NetworkScore } from "../objectives/sedd-score.ts";
 import type { SeddConfig } from "../objectives/sedd.ts";
@@ -76,9 +77,8 @@ export async function createValidation(
         values.push(sum / (ROWS * length));
         await pause?.();
       }
-      const mean = values.reduce((a, b) => a + b) / values.length;
-      const variance = values.reduce((a, b) => a + (b - mean) ** 2, 0) / (values.length - 1);
-      return { natsPerToken: mean, standardError: Math.sqrt(variance / values.length) };
+      const { total, standardError } = estimate(values);
+      return { natsPerToken: total, standardError };
     },
     async dispose() {
       await Promise.all([runner.dispose(), held?.score.dispose()]);
@@ -86,18 +86,13 @@ export async function createValidation(
   };
 }
 
-/** Log-scores that are looked at together (16 MB of float64). */
-const ENTRIES = 2 ** 21;
-
 /** Σ over positions of −log of the final denoise at noise `sigma`, of the clean token given the noisy ones. */
 async function reconstruction(score: ScoreModel, sigma: number, clean: Int32Array, noisy: Int32Array): Promise<number> {
   const { states } = score.graph;
   const law = denoiseLaw(score.graph, sigma);
   const answer = await score.evaluate(noisy, new Float64Array(ROWS).fill(sigma), Int32Array.from(noisy.keys()));
-  const piece = Math.max(1, Math.floor(ENTRIES / states));
   let sum = 0;
-  for (let from = 0; from < noisy.length; from += piece) {
-    const which = Int32Array.from({ length: Math.min(piece, noisy.length - from) }, (_, i) => from + i);
+  for (const which of piecesOfRows(noisy.length, states)) {
     const rows = await answer.rows(which);
     which.forEach((at, i) => {
       const row = rows.subarray(i * states, (i + 1) * states);

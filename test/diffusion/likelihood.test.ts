@@ -1,7 +1,8 @@
 /** The likelihood bound against exact values, by quadrature (to 1e-9) and by its estimator (within its own standard error). */
 import { describe, expect, it } from "vitest";
 import { absorb } from "../../src/diffusion/absorb.ts";
-import { boundSamples, summariseBound, uniformPriorKl } from "../../src/diffusion/likelihood.ts";
+import { summariseBound } from "../../src/diffusion/bound.ts";
+import { boundSamples, uniformPriorKl } from "../../src/diffusion/likelihood.ts";
 import { geometric, logLinear, type Noise } from "../../src/diffusion/noise.ts";
 import { scoreEntropy } from "../../src/diffusion/score-entropy.ts";
 import { denseScore, type DenseScore } from "../../src/diffusion/score.ts";

@@ -1,7 +1,8 @@
 /** On trained networks with three tokens and three positions: the bound is at least −log p, p being the law that the network's reverse process writes. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { noiseFrom } from "../../src/diffusion/noise.ts";
-import { boundSamples, summariseBound } from "../../src/diffusion/likelihood.ts";
+import { summariseBound } from "../../src/diffusion/bound.ts";
+import { boundSamples } from "../../src/diffusion/likelihood.ts";
 import { random } from "../../src/platform/random.ts";
 import { space } from "../support/oracle.ts";
 import { denseOf, exactBound, reverseLaw, reverseProcess, totalBound } from "../support/reverse-process.ts";

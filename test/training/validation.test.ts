@@ -1,6 +1,7 @@
 /** The validation bound: fixed noise, and the same quantity as the likelihood bound of diffusion/likelihood.ts. */
 import { describe, expect, test } from "vitest";
-import { boundSamples, summariseBound, uniformPriorKl } from "../../src/diffusion/likelihood.ts";
+import { summariseBound } from "../../src/diffusion/bound.ts";
+import { boundSamples, uniformPriorKl } from "../../src/diffusion/likelihood.ts";
 import { noiseFrom } from "../../src/diffusion/noise.ts";
 import { scoreEntropy } from "../../src/diffusion/score-entropy.ts";
 import { networkScore } from "../../src/objectives/sedd-score.ts";
