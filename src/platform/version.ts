@@ -1,7 +1,7 @@
 /** The version of this package, as its package.json has it. */
 import { joinPath, packageFolder, readText } from "#platform";
 
-export async function packageVersion(): Promise<string> {
-  const { version } = JSON.parse(await readText(joinPath(packageFolder(), "package.json"))) as { version: string };
-  return version;
-}
+let reading: Promise<string> | undefined;
+
+export const packageVersion = (): Promise<string> =>
+  (reading ??= readText(joinPath(packageFolder(), "package.json")).then((text) => (JSON.parse(text) as { version: string }).version));

@@ -3,6 +3,7 @@
  * does is in interface.ts.
  */
 import { readText } from "#platform";
+import { sha256 } from "../platform/digest.ts";
 import { UserError } from "../platform/errors.ts";
 import { bpeTokenizer } from "./bpe.ts";
 import { characterTokenizer, isCharacterTokenizer } from "./character.ts";
@@ -33,7 +34,7 @@ export function parseTokenizer(json: unknown, name = "tokenizer.json"): Tokenize
 
 /** SHA-256 of the tokenizer.json, in hexadecimal: equal for two tokenizers that were written alike. */
 export async function fingerprint(tokenizer: Tokenizer): Promise<string> {
-  const bytes = new TextEncoder().encode(JSON.stringify(tokenizer.toJSON()));
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const digest = await sha256(JSON.stringify(tokenizer.toJSON()));
+  if (digest === undefined) throw new Error("fingerprint: this platform has no SHA-256");
+  return digest;
 }

@@ -193,17 +193,15 @@ const text = (value: string): number[] => [...leb(value.length), ...new TextEnco
 const list = (items: readonly Code[]): number[] => [...leb(items.length), ...items.flat()];
 const section = (id: number, content: readonly number[]): number[] => [id, ...leb(content.length), ...content];
 
-let bytes: Uint8Array<ArrayBuffer> | undefined;
-
-/** The module's bytes, put together once. */
+/** The module's bytes. */
 function assembled(): Uint8Array<ArrayBuffer> {
   const all = loops();
-  return (bytes ??= Uint8Array.of(
+  return Uint8Array.of(
     ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     ...section(1, list(all.map(({ type }) => type))),
     ...section(2, list([[...text("sedd"), ...text("memory"), 2, 1, 0, ...leb(MOST_PAGES)]])),
     ...section(3, list(all.map((_, i) => leb(i)))),
     ...section(7, list(all.map(({ name }, i) => [...text(name), 0, ...leb(i)]))),
     ...section(10, list(all.map(({ code }) => [...leb(code.length), ...code]))),
-  ));
+  );
 }
