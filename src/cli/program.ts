@@ -15,7 +15,7 @@ import type { Io, Output } from "./io.ts";
  */
 export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   const words = argv[0] === "help" ? [...argv.slice(1), "--help"] : [...argv];
-  const program = createProgram(await packageVersion(), io);
+  const program = createProgram(packageVersion, io);
   const debug = words.includes("--debug");
   try {
     await program.parseAsync(words, { from: "user" });

@@ -69,7 +69,7 @@ export async function serve(settings: Settings, { log, connect = startWorker }: 
         limits: { body: settings.bodyLimit, texts: settings.texts, steps: settings.steps },
         trustProxy: settings.trustProxy,
       },
-      version: await packageVersion(),
+      version: packageVersion,
       apiKey: settings.apiKey,
       corsOrigins: settings.corsOrigin,
       loopback: isLoopback(settings.host),
