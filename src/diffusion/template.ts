@@ -3,10 +3,12 @@
  * a to b tokens, `\[[` is two literal brackets. Of a longer run of brackets the last two open the hole. Parsing knows text; layout knows tokens.
  */
 import { UserError } from "../platform/errors.ts";
+import type { Tokenizer } from "../text/interface.ts";
 
 /** A piece of a template; `at` is where it begins there (counted from 1, in UTF-16 units). */
 export type Segment =
-  | { readonly kind: "text"; readonly text: string; readonly at: number }
+  /** `tokens` where they are given themselves; left out, the text is encoded. */
+  | { readonly kind: "text"; readonly text: string; readonly tokens?: readonly number[]; readonly at: number }
   /** `tokens` is a number, "rest", or a range whose length is still to be chosen. */
   | { readonly kind: "hole"; readonly tokens: number | "rest" | { readonly min: number; readonly max: number }; readonly at: number };
 
@@ -14,14 +16,28 @@ export type Segment =
 export const parseTemplate = (template: string): Segment[] =>
   parse(template, (inside, at) => ({ kind: "hole", tokens: holeSize(inside, at), at }));
 
-/** A template in brackets, or as a list of texts and holes, in which no text needs quoting. */
-export type Template = string | readonly (string | { readonly tokens: Extract<Segment, { kind: "hole" }>["tokens"] })[];
+/**
+ * A template in brackets, or as a list of texts, tokens and holes, in which no text needs quoting. `given` are token ids that come back as they are: of a
+ * text that was written, some tokens can be kept and the rest written again, which encoding its pieces anew would not do.
+ */
+export type Template =
+  | string
+  | readonly (string | { readonly given: readonly number[] } | { readonly tokens: Extract<Segment, { kind: "hole" }>["tokens"] })[];
 
-/** The segments of either form; in a list, `at` counts the pieces. */
-export function templateSegments(template: Template): Segment[] {
+/**
+ * The segments of either form; in a list, `at` counts the pieces.
+ *
+ * @throws UserError for a hole or a token that cannot be
+ */
+export function templateSegments(template: Template, { size, decode }: Pick<Tokenizer, "size" | "decode">): Segment[] {
   if (typeof template === "string") return parseTemplate(template);
   return template.flatMap((piece, k): Segment[] => {
     if (typeof piece === "string") return piece === "" ? [] : [{ kind: "text", text: piece, at: k + 1 }];
+    if ("given" in piece) {
+      const wrong = piece.given.find((token) => !(Number.isSafeInteger(token) && token >= 0 && token < size));
+      if (wrong !== undefined) throw new UserError(`piece ${k + 1} of the template gives token ${wrong}; tokens are 0 to ${size - 1}`);
+      return piece.given.length === 0 ? [] : [{ kind: "text", text: decode(piece.given), tokens: piece.given, at: k + 1 }];
+    }
     const { tokens } = piece;
     const [min, max] = typeof tokens === "object" ? [tokens.min, tokens.max] : [tokens, tokens];
     const isCount = (n: number | "rest"): boolean => Number.isSafeInteger(n) && Number(n) >= 1;
@@ -103,8 +119,22 @@ function holeSize(inside: string, at: number): number | "rest" | { min: number; 
 export interface Layout {
   /** [length] tokens, −1 in holes: what a sampler takes. */
   readonly given: Int32Array;
-  /** Where each segment lies: positions `begin` (included) to `end` (not included); a text span keeps its text, so that it comes back letter for letter. */
-  readonly spans: readonly { readonly begin: number; readonly end: number; readonly text?: string }[];
+  /**
+   * Where each segment lies: positions `begin` (included) to `end` (not included). What is given has its text, and comes back letter for letter, or, where
+   * `exact`, token for token: then the text alone may begin or end with a part of a character, whose rest is in a neighbour.
+   */
+  readonly spans: readonly { readonly begin: number; readonly end: number; readonly text?: string; readonly exact?: true }[];
+}
+
+/** The text of what stands on a layout's positions. Tokens of neighbouring spans are decoded together, as a character may be spread over them. */
+export function layoutText(tokens: Int32Array, { spans }: Layout, decode: (tokens: Int32Array) => string): string {
+  let [text, done] = ["", 0];
+  for (const { begin, end, text: given, exact } of spans) {
+    if (given === undefined || exact) continue;
+    text += decode(tokens.subarray(done, begin)) + given;
+    done = end;
+  }
+  return text + decode(tokens.subarray(done));
 }
 
 /**
@@ -119,7 +149,10 @@ export function layoutTemplate(
   { length, limit }: { readonly length: number; readonly limit: number },
 ): Layout {
   const pieces = segments.map((segment) => {
-    if (segment.kind === "text") return { text: segment.text, tokens: encode(segment.text), size: 0, at: segment.at };
+    if (segment.kind === "text") {
+      const { text, tokens, at } = segment;
+      return { text, tokens: tokens ?? encode(text), exact: tokens !== undefined, size: 0, at };
+    }
     if (typeof segment.tokens === "object")
       throw new UserError(
         `the hole [[${segment.tokens.min}-${segment.tokens.max}]] at character ${segment.at} of the template is a range; here its length must be settled`,
@@ -128,7 +161,7 @@ export function layoutTemplate(
       throw new UserError(
         `the hole [[${segment.tokens}]] at character ${segment.at} of the template is longer than the ${limit} tokens there is room for`,
       );
-    return { text: undefined, tokens: undefined, size: segment.tokens, at: segment.at };
+    return { text: undefined, tokens: undefined, exact: false, size: segment.tokens, at: segment.at };
   });
   const sizeOf = (piece: (typeof pieces)[number]) => (piece.tokens ? piece.tokens.length : piece.size === "rest" ? 0 : piece.size);
   const fixed = pieces.reduce((sum, piece) => sum + sizeOf(piece), 0);
@@ -140,7 +173,7 @@ export function layoutTemplate(
   if (total > limit) throw new UserError(`the template comes to ${total} tokens; at most ${limit} are possible`);
 
   const given = new Int32Array(total).fill(-1);
-  const spans: { begin: number; end: number; text?: string }[] = [];
+  const spans: Layout["spans"][number][] = [];
   let position = 0;
   let left = total - fixed;
   let sharersLeft = sharers;
@@ -151,7 +184,12 @@ export function layoutTemplate(
       left -= size;
     }
     if (piece.tokens) given.set(piece.tokens, position);
-    spans.push({ begin: position, end: position + size, ...(piece.text === undefined ? {} : { text: piece.text }) });
+    spans.push({
+      begin: position,
+      end: position + size,
+      ...(piece.text === undefined ? {} : { text: piece.text }),
+      ...(piece.exact ? { exact: true } : {}),
+    });
     position += size;
   }
   return { given, spans };

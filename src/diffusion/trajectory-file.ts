@@ -11,6 +11,16 @@ const FORMAT = "sedd-trajectory";
 const VERSION = 1;
 
 const natural = z.int().min(0);
+const templateSchema = z.union([
+  z.string(),
+  z.array(
+    z.union([
+      z.string(),
+      z.strictObject({ given: z.array(natural) }),
+      z.strictObject({ tokens: z.union([natural, z.literal("rest"), z.strictObject({ min: natural, max: natural })]) }),
+    ]),
+  ),
+]);
 const headerSchema = z.object({
   format: z.literal(FORMAT),
   version: z.literal(VERSION),
@@ -19,7 +29,7 @@ const headerSchema = z.object({
   device: z.string().optional(),
   weights: z.string().optional(),
   verb: z.enum(["sample", "infill"]),
-  template: z.string().optional(),
+  template: templateSchema.optional(),
   options: z.record(z.string(), z.unknown()),
   graph: z.object({ kind: z.enum(["absorb", "uniform"]), vocabularySize: z.int().min(1) }),
   noise: z.discriminatedUnion("kind", [

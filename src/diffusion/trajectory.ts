@@ -4,6 +4,7 @@
  */
 import type { Graph } from "./graph.ts";
 import type { NoiseConfig } from "./noise.ts";
+import type { Template } from "./template.ts";
 
 /** One sequence after a step: what a run tells, and what a replay yields. */
 export interface TrajectoryFrame {
@@ -42,7 +43,7 @@ export interface RunDescription {
   readonly weights?: string | undefined;
   readonly verb: "sample" | "infill";
   /** Of an infill. */
-  readonly template?: string | undefined;
+  readonly template?: Template | undefined;
   /** The options of the call as plain data: seed, steps, sampler, length, prompt and whatever else was given. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly graph: Pick<Graph, "kind" | "vocabularySize">;

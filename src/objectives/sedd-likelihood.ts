@@ -153,7 +153,7 @@ export async function textLikelihood(
       parameterization: sedd.parameterization,
       weights: await fingerprint(parameters),
       text: await fingerprint(text),
-      version: await packageVersion(),
+      version: packageVersion,
     },
   };
 }

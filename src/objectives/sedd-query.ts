@@ -281,6 +281,6 @@ async function protocolOf(
     graph: score.graph.kind,
     parameterization: config.sedd.parameterization,
     weights: await fingerprint(parameters),
-    version: await packageVersion(),
+    version: packageVersion,
   };
 }

@@ -3,13 +3,10 @@ import { collectFrames, type RunDescription, type Trajectory } from "../diffusio
 import { firstDifference } from "../diffusion/trajectory-file.ts";
 import { UserError } from "../platform/errors.ts";
 import { packageVersion } from "../platform/version.ts";
-import type { Sample, SampleFrame, SampleOptions, SeddModel } from "./sedd-model.ts";
+import type { Sample, SampleFrame, SeddModel } from "./sedd-model.ts";
 
 /** A model's two verbs, whose last call is kept as a trajectory. */
-export interface Recorder {
-  readonly sample: SeddModel["sample"];
-  /** A record keeps the template in brackets. */
-  infill(template: string, options?: SampleOptions): Promise<Sample[]>;
+export interface Recorder extends Pick<SeddModel, "sample" | "infill"> {
   /** The last call that ended, whole. */
   trajectory(): Trajectory;
 }
@@ -42,7 +39,7 @@ export function record(model: SeddModel, loaded: Pick<RunDescription, "device" |
     });
     signal?.throwIfAborted();
     const run: RunDescription = {
-      package: await packageVersion(),
+      package: packageVersion,
       model: model.name,
       ...loaded,
       ...call,

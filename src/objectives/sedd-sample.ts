@@ -7,7 +7,7 @@ import type { GridName } from "../diffusion/grid.ts";
 import { noiseFrom } from "../diffusion/noise.ts";
 import { run, type DrawOptions, type SamplerName } from "../diffusion/sampler.ts";
 import type { ScoreModel } from "../diffusion/score.ts";
-import { prefix, templateSegments, type Layout, type Template } from "../diffusion/template.ts";
+import { layoutText, prefix, templateSegments, type Layout, type Template } from "../diffusion/template.ts";
 import { UserError } from "../platform/errors.ts";
 import { drawSeed } from "../platform/random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -109,7 +109,7 @@ export interface Sampling {
   sample(options?: SampleOptions & { readonly prompt?: string | undefined }): Promise<Sample[]>;
   /**
    * Fills the holes `[[n]]` of a template; what is given comes back unchanged. Of a range `[[8-24]]` the model chooses the length first, once for all samples of
-   * a seed: the one under which it finds what is given around the hole most likely. A list of texts and holes says the same without brackets.
+   * a seed: the one under which it finds what is given around the hole most likely. A list says the same without brackets, and may give exact tokens.
    */
   infill(template: Template, options?: SampleOptions): Promise<Sample[]>;
   /** The frames of one sample as they come; the last one is the result. */
@@ -136,7 +136,7 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
     const encode = (text: string): Int32Array => tokenizer().encode(text);
     if (template !== undefined) {
       if (prompt !== undefined) throw new UserError("template and prompt: give one of them; a template may begin with text");
-      return layoutSettled(score, noise, templateSegments(template), encode, { length: total, limit, seed, signal });
+      return layoutSettled(score, noise, templateSegments(template, tokenizer()), encode, { length: total, limit, seed, signal });
     }
     if (prompt === undefined || prompt === "") return { given: new Int32Array(total).fill(-1), spans: [{ begin: 0, end: total }] };
     const tokens = encode(prompt);
@@ -148,9 +148,6 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
       ],
     };
   };
-
-  const textOf = (tokens: Int32Array, { spans }: Layout): string =>
-    spans.map(({ begin, end, text }) => text ?? tokenizer().decode(tokens.subarray(begin, end))).join("");
 
   /** Constraints of holes as constraints of positions. */
   const constraintsOf = ({ spans }: Layout, constraints: readonly HoleConstraint[]): Constraint[] => {
@@ -208,7 +205,7 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
           changed: Array.from(frame.changed.subarray(first, next), (at) => at - i * length),
           probability: [...frame.probability.subarray(first, next)],
           get text() {
-            return textOf(tokens, layout);
+            return layoutText(tokens, layout, (ids) => tokenizer().decode(ids));
           },
           spans: layout.spans,
           done: frame.done,

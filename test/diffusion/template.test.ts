@@ -5,6 +5,7 @@ import { logLinear } from "../../src/diffusion/noise.ts";
 import { sampleFrom } from "../../src/diffusion/sample-from.ts";
 import { samplerNames } from "../../src/diffusion/sampler.ts";
 import {
+  layoutText,
   layoutTemplate,
   parseQuery,
   parseTemplate,
@@ -82,16 +83,47 @@ describe("parsing", () => {
   });
 });
 
-describe("lists of texts and holes", () => {
+describe("lists of texts, tokens and holes", () => {
+  const tokenizer = { size: 5, decode: (tokens: Int32Array | readonly number[]) => Array.from(tokens, (token) => "vwxyz"[token]).join("") };
   it("say what brackets say, and quote nothing", () => {
     const pieces = ["Once \\", { tokens: 3 }, "[[x]]", { tokens: "rest" }, "", { tokens: { min: 2, max: 4 } }] as const;
-    const plain = templateSegments(pieces).map((segment) => (segment.kind === "text" ? segment.text : segment.tokens));
+    const plain = templateSegments(pieces, tokenizer).map((segment) => (segment.kind === "text" ? segment.text : segment.tokens));
     expect(plain).toEqual(["Once \\", 3, "[[x]]", "rest", { min: 2, max: 4 }]);
-    expect(templateSegments("a [[3]]")).toEqual(parseTemplate("a [[3]]"));
+    expect(templateSegments("a [[3]]", tokenizer)).toEqual(parseTemplate("a [[3]]"));
+  });
+
+  it("given tokens stand as they are, and are not encoded", () => {
+    const segments = templateSegments(["ab", { given: [4, 0] }, { given: [] }, { tokens: 1 }], tokenizer);
+    const { given, spans } = layoutTemplate(segments, characters, { length: 20, limit: 20 });
+    expect([...given]).toEqual([97, 98, 4, 0, -1]);
+    expect(spans).toEqual([
+      { begin: 0, end: 2, text: "ab" },
+      { begin: 2, end: 4, text: "zv", exact: true },
+      { begin: 4, end: 5 },
+    ]);
+  });
+
+  it.each([5, -1, 0.5, Number.NaN])("token %d is none", (token) =>
+    expect(failure(() => templateSegments(["a", { given: [0, token] }], tokenizer))).toBe(
+      `piece 2 of the template gives token ${token}; tokens are 0 to 4`,
+    ),
+  );
+
+  it("a character that is spread over tokens given and written is whole in the text", () => {
+    const bytes = [[0x61], [0xc3], [0xa9]];
+    const decode = (tokens: Int32Array) => new TextDecoder().decode(Uint8Array.from([...tokens].flatMap((token) => bytes[token]!)));
+    const spans = [
+      { begin: 0, end: 1, text: "A" },
+      { begin: 1, end: 3, text: "a\ufffd", exact: true as const },
+      { begin: 3, end: 4 },
+      { begin: 4, end: 5, text: "B" },
+    ];
+    const tokens = Int32Array.of(0, 0, 1, 2, 0);
+    expect(layoutText(tokens, { given: tokens, spans }, decode)).toBe("AaéB");
   });
 
   it.each([0, -1, 1.5, Number.NaN, { min: 3, max: 2 }, { min: 0, max: 2 }])("a hole of %j is none", (tokens) =>
-    expect(() => templateSegments(["a", { tokens }])).toThrow(UserError),
+    expect(() => templateSegments(["a", { tokens }], tokenizer)).toThrow(UserError),
   );
 });
 

@@ -39,6 +39,20 @@ describe("a record", () => {
     expect(seen).toEqual([0, 1, 2, 3, 3]); // the caller's own listener is called as before
   });
 
+  test("of a list with exact tokens keeps them, through its file too", async () => {
+    const recorder = record(model);
+    const [before] = await recorder.infill(template, { seed: 5, steps: 6 });
+    const kept = before!.tokens;
+    const pieces = [{ given: kept.slice(0, 3) }, { tokens: 2 }, { given: kept.slice(5) }];
+    const [sample] = await recorder.infill(pieces, { seed: 6, steps: 4 });
+    expect(sample!.tokens.toSpliced(3, 2)).toEqual(kept.toSpliced(3, 2));
+    expect(sample!.text).toBe(model.tokenizer.decode(sample!.tokens));
+    const read = parseTrajectory(formatTrajectory(recorder.trajectory()), "run.jsonl");
+    expect(read.run.template).toEqual(pieces);
+    await verifyTrajectory(model, read, "run.jsonl");
+    await expect(recorder.infill([{ given: [model.tokenizer.size] }, { tokens: 1 }])).rejects.toThrow(/^piece 1 of the template gives token/);
+  });
+
   test("of nothing is refused", () => {
     expect(() => record(model).trajectory()).toThrow(UserError);
   });
