@@ -2,7 +2,7 @@
  * A model as users hold it: loaded by name, it samples, fills holes, streams and scores. What it was trained for decides how: this file opens
  * and writes folders, and delegates.
  */
-import { cores, exists, isFolder, joinPath, list, makeFolder, packageFolder, writeFileAtomic } from "#platform";
+import { cores, exists, inBrowser, isFolder, joinPath, list, makeFolder, packageFolder, writeFileAtomic } from "#platform";
 import { readModelConfig, readModelFolder, type NamedTensor } from "./formats/hub.ts";
 import { openSafetensors, writeSafetensors } from "./formats/safetensors.ts";
 import type { BatchingOptions } from "./objectives/batching-score.ts";
@@ -10,23 +10,29 @@ import { readSeddConfig, writeSeddConfig, type ModelConfig } from "./objectives/
 import { seddModel, type SeddModel } from "./objectives/sedd-model.ts";
 import { dditParameters } from "./network/ddit.ts";
 import { UserError } from "./platform/errors.ts";
-import { Layout, type Device } from "./tensor/index.ts";
+import type { OpenOptions, Progress } from "./platform/types.ts";
+import { checkDevice, Layout, type Device } from "./tensor/index.ts";
 import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 
 export interface LoadOptions {
-  /** Default "cpu". */
+  /** Default "cpu", which in a browser is the same as "wasm". */
   readonly device?: Device | undefined;
   /** Arithmetic of the network; only "fp32" so far. */
   readonly dtype?: "fp32" | undefined;
   /** The moving average of a training run or checkpoint, where there is one (default), or the raw weights. */
   readonly weights?: "ema" | "raw" | undefined;
-  /** Default: all cores. */
+  /** Default: all cores; in a page that is not cross-origin isolated, one whatever is asked for. */
   readonly threads?: number | undefined;
   /** Samples that are drawn at the same time share calls of the network, each at its own noise level: for servers. Off if left out. */
   readonly batching?: BatchingOptions | undefined;
+  /** In a browser: the address of the folder with ONNX Runtime's `.mjs` and `.wasm` files; left out, where the bundler put them. */
+  readonly runtime?: string | undefined;
+  /** Hears how the weights come: in a browser again and again while they are downloaded, in Node once, when they are found. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
+export type { Progress } from "./platform/types.ts";
 export type Model = SeddModel;
 
 const WEIGHTS = "model.safetensors";
@@ -39,33 +45,43 @@ export const DEFAULT_MODEL = "fairytales";
 /**
  * Loads a model.
  *
- * @param name an existing folder (a shipped or saved model, a training run, a folder as the official code saves it), or the name of a shipped model
+ * @param name an existing folder (a shipped or saved model, a training run, a folder as the official code saves it), or the name of a shipped model; in a
+ * browser the address of such a folder, or a name that stands for `models/NAME/` beside the page or worker
  * @throws UserError when there is no such model, or its files are damaged, incomplete or of another network
  * @example
  * const model = await load("fairytales");
  * const [sample] = await model.sample({ seed: 1 });
  */
 export async function load(name: string = DEFAULT_MODEL, options: LoadOptions = {}): Promise<Model> {
-  const { device = "cpu", dtype = "fp32", threads = cores(), signal } = options;
-  if (device !== "cpu" && device !== "wasm") throw new UserError(`device ${String(device)}: not known; "cpu" and "wasm" are`);
+  const { device = "cpu", dtype = "fp32", threads = cores(), runtime: runtimePath, onProgress, signal } = options;
   if (dtype !== "fp32") throw new UserError(`dtype ${String(dtype)}: not known; "fp32" is`);
   if (!Number.isSafeInteger(threads) || threads < 1)
     throw new UserError(`threads ${String(threads)}: must be a whole number of at least 1`);
+  await checkDevice(device);
   signal?.throwIfAborted();
   const folder = await findModel(name);
-  const { config, parameters, tokenizer } = await readModel(folder, options.weights);
+  const { config, parameters, tokenizer } = await readModel(folder, options.weights, { onProgress, signal });
   signal?.throwIfAborted();
-  return seddModel({ name, config, parameters, tokenizer, runtime: { device, threads, spinning: false }, batching: options.batching });
+  return seddModel({
+    name,
+    config,
+    parameters,
+    tokenizer,
+    runtime: { device, threads, spinning: false, runtimePath },
+    batching: options.batching,
+  });
 }
 
 /** The folder that a name stands for: an existing folder, then a shipped model. */
 export async function findModel(name: string): Promise<string> {
   if (name === "") throw new UserError('model "": give the name of a model or a folder');
-  if (await exists(joinPath(name, "config.json"))) return name;
-  const shipped = joinPath(packageFolder(), "models", name);
-  if (/^[\w.-]+$/.test(name) && (await exists(joinPath(shipped, "config.json")))) return shipped;
+  const isWord = /^[\w.-]+$/.test(name);
+  // A browser's console complains of every address at which there is nothing, so that there a word is never tried as one.
+  const places = [...(isWord && inBrowser ? [] : [name]), ...(isWord ? [joinPath(packageFolder(), "models", name)] : [])];
+  for (const place of places) if (await exists(joinPath(place, "config.json"))) return place;
   if (await isFolder(name))
     throw new UserError(`model ${name}: the folder has no config.json; a model folder has config.json and its weights`);
+  if (inBrowser) throw new UserError(`model ${name}: there is no ${joinPath(places[0]!, "config.json")}; put the model's files there`);
   throw new UserError(`model ${name}: no such folder and no shipped model; shipped: ${(await shippedModels()).join(", ") || "none"}`);
 }
 
@@ -85,22 +101,23 @@ export interface StoredModel {
 }
 
 /** Reads a model folder: named weights (ours or the official code's), or the checkpoint of a training run. */
-export async function readModel(folder: string, weights: "ema" | "raw" = "ema"): Promise<StoredModel> {
+export async function readModel(folder: string, weights: "ema" | "raw" = "ema", options: OpenOptions = {}): Promise<StoredModel> {
   if (weights !== "ema" && weights !== "raw") throw new UserError(`weights ${String(weights)}: not known; "ema" and "raw" are`);
   const tokenizerPath = joinPath(folder, "tokenizer.json");
   const tokenizer = (await exists(tokenizerPath)) ? await loadTokenizer(tokenizerPath) : undefined;
   const run = joinPath(folder, RUN_CHECKPOINT);
-  const stored = (await exists(run)) ? await readRun(folder, run, weights) : await readWeights(folder, weights);
+  const isRun = !(inBrowser && (await exists(joinPath(folder, WEIGHTS)))) && (await exists(run));
+  const stored = isRun ? await readRun(folder, run, weights, options) : await readWeights(folder, weights, options);
   return { ...stored, tokenizer };
 }
 
-async function readWeights(folder: string, weights: "ema" | "raw"): Promise<Omit<StoredModel, "tokenizer">> {
+async function readWeights(folder: string, weights: "ema" | "raw", options: OpenOptions): Promise<Omit<StoredModel, "tokenizer">> {
   // The average is in the training checkpoint alone; a published file holds what its maker chose.
   const file =
     weights === "ema" && !(await exists(joinPath(folder, WEIGHTS))) && (await exists(joinPath(folder, "checkpoint.pth")))
       ? "checkpoint.pth"
       : undefined;
-  const stored = await readModelFolder(folder, file === undefined ? {} : { file });
+  const stored = await readModelFolder(folder, file === undefined ? options : { ...options, file });
   const config = readSeddConfig(stored.config, joinPath(folder, "config.json"));
   const tensors = weights === "ema" && stored.ema ? stored.ema.tensors : stored.tensors;
   const layout = new Layout(dditParameters(config.sedd.network));
@@ -134,9 +151,14 @@ function checkFinite(folder: string, layout: Layout, parameters: Float32Array): 
   throw new UserError(`${folder}: ${name} holds ${parameters[at]}; the weights are damaged, or their training had diverged`);
 }
 
-async function readRun(folder: string, path: string, weights: "ema" | "raw"): Promise<Omit<StoredModel, "tokenizer">> {
+async function readRun(
+  folder: string,
+  path: string,
+  weights: "ema" | "raw",
+  options: OpenOptions,
+): Promise<Omit<StoredModel, "tokenizer">> {
   const config = readSeddConfig(await readModelConfig(folder), joinPath(folder, "config.json"));
-  const parameters = await (await openSafetensors(path)).tensor(weights === "ema" ? "ema" : "parameters");
+  const parameters = await (await openSafetensors(path, options)).tensor(weights === "ema" ? "ema" : "parameters");
   const layout = new Layout(dditParameters(config.sedd.network));
   if (parameters.length !== layout.size)
     throw new UserError(`${path}: ${parameters.length} parameters, but config.json means ${layout.size}`);

@@ -114,7 +114,8 @@ describe("names and options", () => {
 
   test("unknown devices, types, weights and thread counts", async () => {
     const tryLoad = (bad: object) => load(official, { ...options, ...bad });
-    await expectUserError(tryLoad({ device: "tpu" }), /^device tpu: not known; "cpu" and "wasm" are/);
+    await expectUserError(tryLoad({ device: "tpu" }), /^device tpu: not known; "cpu", "wasm" and "webgpu" are/);
+    await expectUserError(tryLoad({ device: "webgpu" }), /^device webgpu: only browsers have it; "cpu" or "wasm" would do$/);
     await expectUserError(tryLoad({ dtype: "fp8" }), /^dtype fp8: not known/);
     await expectUserError(tryLoad({ weights: "best" }), /^weights best: not known; "ema" and "raw" are/);
     for (const threads of [0, -1, 1.5, NaN])

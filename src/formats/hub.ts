@@ -4,6 +4,7 @@
  */
 import { baseName, exists, isFolder, joinPath, readText } from "#platform";
 import { UserError } from "../platform/errors.ts";
+import type { OpenOptions } from "../platform/types.ts";
 import { isObject, parseJsonObject } from "./json.ts";
 import type { PickleValue } from "./pickle.ts";
 import { PyTorchTensor, readPyTorch } from "./pytorch.ts";
@@ -42,15 +43,15 @@ const candidates = ["model.safetensors", "model.safetensors.index.json", "pytorc
  * Reads config and weights. Where several files hold weights, the first of model.safetensors, model.safetensors.index.json, pytorch_model.bin and
  * checkpoint.pth counts, unless `file` names another of the folder. A file that is missing or damaged is a UserError.
  */
-export async function readModelFolder(folder: string, { file }: { file?: string } = {}): Promise<ModelFolder> {
+export async function readModelFolder(folder: string, { file, ...options }: OpenOptions & { file?: string } = {}): Promise<ModelFolder> {
   const config = await readModelConfig(folder);
   const names = file === undefined ? candidates : [file];
   for (const name of names) {
     const path = joinPath(folder, name);
     if (!(await exists(path))) continue;
-    if (name.endsWith(".json")) return { config, ...(await readSharded(path, folder)) };
-    if (name.endsWith(".safetensors")) return { config, tensors: withoutPrefix(await readWeights(path)) };
-    return { config, ...(await readCheckpoint(path)) };
+    if (name.endsWith(".json")) return { config, ...(await readSharded(path, folder, options)) };
+    if (name.endsWith(".safetensors")) return { config, tensors: withoutPrefix(await readWeights(path, options)) };
+    return { config, ...(await readCheckpoint(path, options)) };
   }
   throw new UserError(`the model folder ${folder} has no weights; ${names.length > 1 ? "one of " : ""}${names.join(", ")} would do`);
 }
@@ -63,15 +64,15 @@ export async function readModelConfig(folder: string): Promise<Record<string, un
   throw new UserError(`the model folder ${folder} ${what}; a folder with config.json and one of ${candidates.join(", ")} would do`);
 }
 
-async function readWeights(path: string): Promise<Map<string, NamedTensor>> {
-  const file = await openSafetensors(path);
+async function readWeights(path: string, options: OpenOptions): Promise<Map<string, NamedTensor>> {
+  const file = await openSafetensors(path, options);
   const tensors = new Map<string, NamedTensor>();
   for (const [name, { shape }] of file.entries) tensors.set(name, { shape, data: await file.tensor(name) });
   return tensors;
 }
 
 /** Several safetensors files and an index `{ weight_map: { tensor: file } }`. */
-async function readSharded(path: string, folder: string): Promise<Weights> {
+async function readSharded(path: string, folder: string, options: OpenOptions): Promise<Weights> {
   const { weight_map: map } = parseJsonObject(await readText(path), path);
   if (!isObject(map)) throw new UserError(`${path} has no weight_map`);
   const tensors = new Map<string, NamedTensor>();
@@ -80,7 +81,7 @@ async function readSharded(path: string, folder: string): Promise<Weights> {
     if (typeof shard !== "string" || baseName(shard) !== shard || /[/\\]|^\.\.?$/.test(shard)) {
       throw new UserError(`${path} names ${JSON.stringify(shard)}, which is not a file of its folder`);
     }
-    const file = await openSafetensors(joinPath(folder, shard));
+    const file = await openSafetensors(joinPath(folder, shard), options);
     for (const [name, { shape }] of file.entries) if (map[name] === shard) tensors.set(name, { shape, data: await file.tensor(name) });
   }
   const missing = Object.keys(map).find((name) => !tensors.has(name));
@@ -89,8 +90,8 @@ async function readSharded(path: string, folder: string): Promise<Weights> {
 }
 
 /** A state dict, or the official training checkpoint { model, ema, step, optimizer } (the optimizer's state is not read). */
-async function readCheckpoint(path: string): Promise<Weights> {
-  const saved = await readPyTorch(path);
+async function readCheckpoint(path: string, options: OpenOptions): Promise<Weights> {
+  const saved = await readPyTorch(path, options);
   if (!(saved instanceof Map)) throw new UserError(`${path} holds no dictionary of weights`);
   if (!(saved.get("model") instanceof Map)) return { tensors: await loadAll(stateDict(saved, path)) };
   const model = stateDict(saved.get("model"), path);

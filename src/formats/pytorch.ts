@@ -3,6 +3,7 @@
  * the file only when asked for, so that a checkpoint's optimizer state costs nothing.
  */
 import { UserError } from "../platform/errors.ts";
+import type { OpenOptions } from "../platform/types.ts";
 import { type Dtype, elementBytes, elementCount, toFloat32, toFloat64 } from "./dtype.ts";
 import { type PickleGlobal, type PickleValue, unpickle } from "./pickle.ts";
 import { type Source, fileSource } from "./source.ts";
@@ -29,8 +30,8 @@ const largestExpansion = 2 ** 24;
  * The value that was saved: dictionaries are Maps, tuples and lists arrays, NumPy scalars numbers, tensors {@link PyTorchTensor}s. A pickle that asks for
  * anything else than tensors need, and a file that is damaged or cut off, are UserErrors.
  */
-export async function readPyTorch(path: string): Promise<PickleValue> {
-  return parsePyTorch(await fileSource(path));
+export async function readPyTorch(path: string, options?: OpenOptions): Promise<PickleValue> {
+  return parsePyTorch(await fileSource(path, options));
 }
 
 /** The same from any source. */

@@ -3,6 +3,7 @@
  * Reads with every check of the reference implementation, and a few more; `safetensors-writer.ts` writes.
  */
 import { UserError } from "../platform/errors.ts";
+import type { OpenOptions } from "../platform/types.ts";
 import { decodeUtf8, invalidUtf8At } from "../platform/utf8.ts";
 import { type Dtype, elementBytes, elementCount, isDtype, toFloat32, toFloat64, toInt32 } from "./dtype.ts";
 import { isObject, parseJsonObject, repeatedKey } from "./json.ts";
@@ -47,8 +48,8 @@ export interface Safetensors extends SafetensorsHeader {
 }
 
 /** Reads and checks the header alone. */
-export async function openSafetensors(path: string): Promise<OpenSafetensors> {
-  const source = await fileSource(path);
+export async function openSafetensors(path: string, options?: OpenOptions): Promise<OpenSafetensors> {
+  const source = await fileSource(path, options);
   const header = await readHeader(source);
   return {
     ...header,

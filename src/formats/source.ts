@@ -1,6 +1,7 @@
 /** Where a format reads its bytes: a file, piece by piece, or bytes already in memory. */
-import { fileSize, readRange } from "#platform";
+import { openFile } from "#platform";
 import { UserError } from "../platform/errors.ts";
+import type { OpenOptions } from "../platform/types.ts";
 
 export interface Source {
   /** What error messages call it. */
@@ -11,8 +12,8 @@ export interface Source {
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
-export async function fileSource(path: string): Promise<Source> {
-  return { name: path, size: await fileSize(path), read: (offset, length) => readRange(path, offset, length) };
+export async function fileSource(path: string, options?: OpenOptions): Promise<Source> {
+  return { name: path, ...(await openFile(path, options)) };
 }
 
 export function bytesSource(bytes: Uint8Array, name: string): Source {

@@ -51,8 +51,14 @@ export const paddedLength = (n: number): number => (n <= 128 ? Math.ceil(n / 16)
 
 type HeadKind = "total" | "pick" | "rows";
 
-/** @param parameters flat, in the layout of dditParameters; read in place at every call */
-export function networkScore(config: SeddConfig, parameters: Float32Array, options: CompileOptions): NetworkScore {
+/** How the network runs. */
+export interface NetworkOptions extends Omit<CompileOptions, "constants"> {
+  /** The parameters never change: they are kept where the device computes. Left out, they are read anew at every call. */
+  readonly frozen?: boolean;
+}
+
+/** @param parameters flat, in the layout of dditParameters */
+export function networkScore(config: SeddConfig, parameters: Float32Array, { frozen = false, ...options }: NetworkOptions): NetworkScore {
   const { network, parameterization } = config;
   const { states, hidden } = network;
   const graph = graphOf(config);
@@ -75,13 +81,13 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, optio
     checkAlive();
     let program = programs.get(key);
     if (!program) {
-      program = compile(build(), options);
+      program = compile(build(), frozen ? { ...options, constants: named } : options);
       programs.set(key, program);
     }
     const executable = await program;
     checkAlive();
     const start = performance.now();
-    const run = executable.run({ ...named, ...feeds });
+    const run = executable.run(frozen ? feeds : { ...named, ...feeds });
     running.add(run);
     const results = await run.finally(() => running.delete(run));
     networkTime += performance.now() - start;

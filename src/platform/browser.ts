@@ -1,9 +1,10 @@
 /**
  * The machine as a web page or a worker sees it: files are URLs, read with `fetch` and never written. One of the two implementations of `Platform`
- * (types.ts documents each function). A folder is an address below which there is a `config.json`, since HTTP lists no folders.
+ * (types.ts documents each function). A folder is an address below which there is a `config.json`, since HTTP lists no folders. What is read whole is
+ * kept in the browser's cache storage, where there is one (secure contexts), and read from there as long as the server still has the same.
  */
 import { UserError, messageOf } from "./errors.ts";
-import type { FileData } from "./types.ts";
+import type { FileData, OpenedFile, OpenOptions } from "./types.ts";
 import { decodeUtf8, invalidUtf8At } from "./utf8.ts";
 
 let base: string | undefined;
@@ -24,13 +25,11 @@ function addressOf(path: string): string {
 
 async function request(path: string, init: RequestInit = {}): Promise<Response> {
   const address = addressOf(path);
-  let response: Response;
-  try {
-    response = await fetch(address, init);
-  } catch (error) {
+  const response = await fetch(address, init).catch((error: unknown) => {
+    init.signal?.throwIfAborted();
     throw new UserError(`cannot read ${address}: ${messageOf(error)}`);
-  }
-  if (!response.ok || isFallbackPage(path, response)) {
+  });
+  if (isMissing(path, response)) {
     await response.body?.cancel();
     throw new UserError(`cannot read ${address}: ${response.ok ? "there is no such file" : `the server answers ${response.status}`}`);
   }
@@ -38,15 +37,91 @@ async function request(path: string, init: RequestInit = {}): Promise<Response> 
 }
 
 /** Servers of single-page applications answer for a missing file with their page. */
-function isFallbackPage(path: string, response: Response): boolean {
-  return (response.headers.get("content-type") ?? "").startsWith("text/html") && !/\.html?$/.test(path);
-}
+const isMissing = (path: string, { ok, headers }: Response): boolean =>
+  !ok || ((headers.get("content-type") ?? "").startsWith("text/html") && !/\.html?$/.test(path));
 
 /** The last file that a server would not give in ranges, so that it is fetched once and not once a range. */
 let whole: { path: string; bytes: Uint8Array } | undefined;
 
-export async function readFile(path: string): Promise<Uint8Array> {
-  return new Uint8Array(await (await request(path)).arrayBuffer());
+/** Where files are kept, by their addresses. */
+const CACHE = "sedd";
+
+const openCache = (): Promise<Cache | undefined> =>
+  "caches" in globalThis ? caches.open(CACHE).catch(() => undefined) : Promise.resolve(undefined);
+
+export const readFile = (path: string): Promise<Uint8Array> => wholeFile(path);
+
+export async function openFile(path: string, options?: OpenOptions): Promise<OpenedFile> {
+  const bytes = await wholeFile(path, options);
+  return { size: bytes.length, read: async (offset, length) => exactly(path, bytes, offset, length, offset).slice() };
+}
+
+async function wholeFile(path: string, { onProgress, signal }: OpenOptions = {}): Promise<Uint8Array> {
+  const address = addressOf(path);
+  const report = (loaded: number, total: number | undefined): void => onProgress?.({ file: baseName(path), loaded, total });
+  const cache = await openCache();
+  const kept = await cache?.match(address);
+  if (kept && (await isCurrent(address, kept.headers, signal))) {
+    const bytes = new Uint8Array(await kept.arrayBuffer());
+    report(bytes.length, bytes.length);
+    return bytes;
+  }
+  await cache?.delete(address);
+  // One copy is enough: not in the browser's HTTP cache too.
+  const response = await request(path, { ...(cache ? { cache: "no-store" } : {}), signal: signal ?? null });
+  const bytes = await download(address, response, report, signal);
+  // A full disk is no reason to fail: the next load downloads again.
+  await cache?.put(address, new Response(bytes, { headers: validators(response.headers) })).catch(() => undefined);
+  return bytes;
+}
+
+/** The body to its end; one that is cut off is a UserError. */
+async function download(
+  address: string,
+  { body, headers }: Response,
+  report: (loaded: number, total: number | undefined) => void,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const total = statedLength(headers);
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let loaded = 0;
+  report(0, total);
+  try {
+    for (const reader = body!.getReader(); ;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      parts.push(value);
+      report((loaded += value.length), total);
+    }
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new UserError(`cannot read ${address}: the download broke off after ${loaded} bytes (${messageOf(error)})`);
+  }
+  if (total !== undefined && loaded !== total) throw new UserError(`cannot read ${address}: ${loaded} of ${total} bytes came`);
+  const bytes = new Uint8Array(loaded);
+  parts.reduce((at, part) => (bytes.set(part, at), at + part.length), 0);
+  return bytes;
+}
+
+const VALIDATORS = ["etag", "last-modified"] as const;
+
+const validators = (headers: Headers): Headers =>
+  new Headers(VALIDATORS.flatMap((name): [string, string][] => (headers.has(name) ? [[name, headers.get(name)!]] : [])));
+
+/** Whether the server still has what was kept; a server that does not answer, or cannot, is believed to. */
+async function isCurrent(address: string, kept: Headers, signal: AbortSignal | undefined): Promise<boolean> {
+  const answer = await fetch(address, { method: "HEAD", cache: "no-store", signal: signal ?? null }).catch(() => undefined);
+  signal?.throwIfAborted();
+  if (!answer?.ok) return answer?.status !== 404 && answer?.status !== 410;
+  const strong = (tag: string | null): string | undefined => tag?.replace(/^W\//, ""); // compression on the way makes a tag weak
+  const told = VALIDATORS.find((name) => kept.has(name) && answer.headers.has(name));
+  return told !== undefined && strong(kept.get(told)) === strong(answer.headers.get(told));
+}
+
+/** The file's length as its server states it; a compressed transfer states its own length, not the file's. */
+function statedLength(headers: Headers): number | undefined {
+  const length = headers.get("content-length");
+  return length !== null && (headers.get("content-encoding") ?? "identity") === "identity" ? Number(length) : undefined;
 }
 
 export async function readText(path: string): Promise<string> {
@@ -79,19 +154,20 @@ function exactly(path: string, bytes: Uint8Array, from: number, length: number, 
 
 export async function fileSize(path: string): Promise<number> {
   if (whole?.path === path) return whole.bytes.length;
-  const { headers } = await request(path, { method: "HEAD" });
-  const length = headers.get("content-length");
-  // A compressed transfer states its own length, not the file's.
-  if (length !== null && (headers.get("content-encoding") ?? "identity") === "identity") return Number(length);
+  const length = statedLength((await request(path, { method: "HEAD" })).headers);
+  if (length !== undefined) return length;
   whole = { path, bytes: await readFile(path) };
   return whole.bytes.length;
 }
 
+/** UserError where the server does not answer at all and nothing is kept. */
 export async function exists(path: string): Promise<boolean> {
-  return request(path, { method: "HEAD" }).then(
-    () => true,
-    () => false,
-  );
+  const address = addressOf(path);
+  if (await (await openCache())?.match(address)) return true;
+  const response = await fetch(address, { method: "HEAD" }).catch((error: unknown) => {
+    throw new UserError(`cannot reach ${address}: ${messageOf(error)}`);
+  });
+  return !isMissing(path, response);
 }
 
 export const isFolder = (path: string): Promise<boolean> => exists(joinPath(path, "config.json"));
@@ -128,5 +204,5 @@ export const macrotask = (): Promise<void> =>
     port2.postMessage(undefined);
   });
 
-/** The address two levels above this module. */
-export const packageFolder = (): string => new URL("../../", import.meta.url).href;
+export const packageFolder = (): string => addressOf("./");
+export const inBrowser = true;

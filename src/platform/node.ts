@@ -11,7 +11,7 @@ import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { UserError } from "./errors.ts";
 import { codeOf, fileError } from "./failures.ts";
-import type { FileData } from "./types.ts";
+import type { FileData, OpenedFile, OpenOptions } from "./types.ts";
 import { decodeUtf8, invalidUtf8At } from "./utf8.ts";
 
 export { lockFolder } from "./lock.ts";
@@ -61,6 +61,12 @@ export async function readRange(path: string, offset: number, length: number): P
   } catch (error) {
     throw fileError("read", path, error);
   }
+}
+
+export async function openFile(path: string, { onProgress }: OpenOptions = {}): Promise<OpenedFile> {
+  const size = await fileSize(path);
+  onProgress?.({ file: baseName(path), loaded: size, total: size });
+  return { size, read: (offset, length) => readRange(path, offset, length) };
 }
 
 export async function fileSize(path: string): Promise<number> {
@@ -176,3 +182,4 @@ export const cores = (): number => availableParallelism();
 export const macrotask = (): Promise<void> => setImmediate();
 /** Two folders above this file, in `src/` and in `dist/` alike. */
 export const packageFolder = (): string => fileURLToPath(new URL("../../", import.meta.url));
+export const inBrowser = false;

@@ -6,6 +6,27 @@
 /** What {@link Platform.writeFileAtomic} writes: a text (as UTF-8), bytes, or bytes in pieces that are made while they are written. */
 export type FileData = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
+/** Bytes of a file that have come to this machine; `total` is unknown where a server does not tell it. */
+export interface Progress {
+  /** The file's name without its folder. */
+  readonly file: string;
+  readonly loaded: number;
+  readonly total: number | undefined;
+}
+
+export interface OpenOptions {
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Ends a download. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface OpenedFile {
+  /** In bytes. */
+  readonly size: number;
+  /** As {@link Platform.readRange}. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
 export interface Platform {
   /** The whole file. */
   readFile(path: string): Promise<Uint8Array>;
@@ -13,6 +34,8 @@ export interface Platform {
   readText(path: string): Promise<string>;
   /** Exactly `length` bytes from byte `offset` on; a file that ends before is a UserError. For files larger than memory. */
   readRange(path: string, offset: number, length: number): Promise<Uint8Array>;
+  /** A file to be read in many pieces. In a browser it is fetched whole, once. */
+  openFile(path: string, options?: OpenOptions): Promise<OpenedFile>;
   /** In bytes. */
   fileSize(path: string): Promise<number>;
   /** Whether there is a file or a folder of this name. */
@@ -43,6 +66,8 @@ export interface Platform {
    * process holds is a UserError; the lock of a dead one is taken over.
    */
   lockFolder(folder: string): Promise<() => Promise<void>>;
-  /** Where this package lies (the folder of its package.json): shipped models are in `models/` below it. */
+  /** Where this package lies (the folder of its package.json; for a page, the folder that it lies in): shipped models are in `models/` below it. */
   packageFolder(): string;
+  /** Whether this is a page or a worker of one. */
+  readonly inBrowser: boolean;
 }

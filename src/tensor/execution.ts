@@ -1,20 +1,31 @@
 /** Runs traced programs on ONNX Runtime. The only file that imports the runtime. */
 import type { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-common";
+import { inBrowser } from "#platform";
 import { UserError, messageOf } from "../platform/errors.ts";
 import { toOnnx } from "./onnx/builder.ts";
 import { sizeOf, type Data, type DType, type Node, type Program, type Tensor } from "./program.ts";
 
-/** `cpu`: the native runtime. `wasm`: the same programs on its WebAssembly build, as in a browser. */
-export type Device = "cpu" | "wasm";
+/**
+ * `cpu`: the native runtime; in a browser the same as `wasm`. `wasm`: the same programs on the runtime's WebAssembly build. `webgpu`: on the graphics
+ * processor, in a browser that has WebGPU.
+ */
+export type Device = "cpu" | "wasm" | "webgpu";
 
 export interface CompileOptions {
   readonly device?: Device;
-  /** Threads within an operation. */
+  /** Threads within an operation. In a page that is not cross-origin isolated WebAssembly has one; a page's first program decides for all. */
   readonly threads?: number;
   /** Keep threads spinning between operations: fastest for training, wasteful in an idle server. */
   readonly spinning?: boolean;
   /** File prefix for the runtime's own profile (native only). */
   readonly profile?: string;
+  /**
+   * Inputs that are not fed to run(): their values stay as they are while the executable lives. WebAssembly and WebGPU compute in a memory of their
+   * own, where these then lie; the native runtime reads them in place.
+   */
+  readonly constants?: Feeds | undefined;
+  /** In a browser: the address of the folder with the runtime's `.mjs` and `.wasm` files; left out, where the bundler put them. */
+  readonly runtimePath?: string | undefined;
 }
 
 export type Feeds = Readonly<Record<string, Data>>;
@@ -31,29 +42,53 @@ export interface Executable {
 
 type Runtime = typeof import("onnxruntime-common");
 
+/** Each a build of its own, downloaded or loaded when it is first asked for. */
+const builds = {
+  cpu: () => import("#onnxruntime"),
+  // @ts-expect-error -- onnxruntime-web's types are ambient, which NodeNext does not take for a module's; they are onnxruntime-common's.
+  wasm: () => import("#onnxruntime-wasm"),
+  // @ts-expect-error -- the same
+  webgpu: () => import("#onnxruntime-webgpu"),
+} as unknown as Record<Device, () => Promise<Runtime>>;
 const runtimes = new Map<Device, Promise<Runtime>>();
 
-/** Loads the runtime of a device once. Where no native build exists, `cpu` falls back to WebAssembly with one line of notice. */
-function runtimeOf(device: Device): Promise<{ runtime: Runtime; device: Device }> {
-  const load = (wanted: Device): Promise<Runtime> => {
-    let loading = runtimes.get(wanted);
-    if (!loading) {
-      loading = (wanted === "cpu" ? import("#onnxruntime") : import("#onnxruntime-wasm" as string)) as unknown as Promise<Runtime>;
-      runtimes.set(wanted, loading);
-    }
-    return loading;
-  };
-  if (device === "wasm") return load("wasm").then((runtime) => ({ runtime, device }));
-  return load("cpu").then(
-    (runtime) => ({ runtime, device }),
-    async (error: unknown) => {
-      const runtime = await load("wasm").catch(() => {
-        throw new UserError(`device cpu: ONNX Runtime does not load (${messageOf(error)}); reinstall with npm ci`);
-      });
-      noticeFallback();
-      return { runtime, device: "wasm" as const };
-    },
-  );
+/** Loads the runtime of a device once. */
+function loadRuntime(device: Device, runtimePath?: string): Promise<Runtime> {
+  let loading = runtimes.get(device);
+  if (!loading) {
+    loading = builds[device]().then((runtime) => {
+      if (runtimePath !== undefined) runtime.env.wasm.wasmPaths = new URL(runtimePath.replace(/\/*$/, "/"), globalThis.location?.href).href;
+      return runtime;
+    });
+    runtimes.set(device, loading);
+    loading.catch(() => runtimes.delete(device)); // the next call may have a network
+  }
+  return loading;
+}
+
+/** The runtime of a device, and the device that it is: where no native build exists, `cpu` is WebAssembly, outside browsers with one line of notice. */
+async function runtimeOf(device: Device, runtimePath?: string): Promise<{ runtime: Runtime; device: Device }> {
+  await checkDevice(device);
+  if (device === "cpu" && inBrowser) device = "wasm";
+  if (device !== "cpu") return { runtime: await loadRuntime(device, runtimePath), device };
+  try {
+    return { runtime: await loadRuntime("cpu"), device };
+  } catch (error) {
+    const runtime = await loadRuntime("wasm").catch(() => {
+      throw new UserError(`device cpu: ONNX Runtime does not load (${messageOf(error)}); reinstall with npm ci`);
+    });
+    noticeFallback();
+    return { runtime, device: "wasm" };
+  }
+}
+
+/** UserError for a device that is none, or that this machine does not have. */
+export async function checkDevice(device: Device): Promise<void> {
+  if (!Object.hasOwn(builds, device)) throw new UserError(`device ${String(device)}: not known; "cpu", "wasm" and "webgpu" are`);
+  if (device !== "webgpu") return;
+  if (!inBrowser) throw new UserError('device webgpu: only browsers have it; "cpu" or "wasm" would do');
+  const { gpu } = navigator as unknown as { gpu?: { requestAdapter(): Promise<object | null> } };
+  if (!(await gpu?.requestAdapter())) throw new UserError('device webgpu: this browser offers no graphics adapter; "wasm" would do');
 }
 
 let noticed = false;
@@ -62,16 +97,29 @@ function noticeFallback(): void {
   noticed = true;
 }
 
+let lastTurn: Promise<unknown> = Promise.resolve();
+/** One after the other: the WebGPU build suspends in the midst of a call, and a second one in that time would never end. */
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const turn = lastTurn.then(work);
+  lastTurn = turn.catch(() => undefined);
+  return turn;
+}
+const atOnce = <T>(work: () => Promise<T>): Promise<T> => work();
+
 /** Compiles a program for a device. Create once and keep: the runtime's memory grows with every create and release. */
 export async function compile(
   program: Program,
-  { device: wanted = "cpu", threads = 1, spinning = true, profile }: CompileOptions = {},
+  { device: wanted = "cpu", threads = 1, spinning = true, profile, constants = {}, runtimePath }: CompileOptions = {},
 ): Promise<Executable> {
-  const { runtime, device } = await runtimeOf(wanted);
+  const { runtime, device } = await runtimeOf(wanted, runtimePath);
   const { program: lowered, finishers } = splitScatteredOutputs(program);
-  const model = toOnnx(lowered);
-  if (device === "wasm") runtime.env.wasm.numThreads = threads;
-  const session: InferenceSession = await runtime.InferenceSession.create(model, {
+  // The other builds compute in a memory of their own, and never write to a given output.
+  const inPlace = device === "cpu";
+  // On WebGPU the fused product has no kernel: between two copies it would run on the processor.
+  const model = toOnnx(lowered, { standard: device === "webgpu", ...(inPlace ? {} : { constants }) });
+  if (!inPlace) runtime.env.wasm.numThreads = globalThis.crossOriginIsolated === false ? 1 : threads;
+  const call = device === "webgpu" ? inTurn : atOnce;
+  const options: InferenceSession.SessionOptions = {
     executionProviders: [device],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
@@ -81,18 +129,17 @@ export async function compile(
     logSeverityLevel: 3,
     ...(device === "cpu" && !spinning ? { extra: { session: { intra_op: { allow_spinning: "0" } } } } : {}),
     ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
-  });
+  };
+  const session = await call(() => runtime.InferenceSession.create(model, options));
   const wrap = (dtype: DType, data: Data, shape: readonly number[]): RuntimeTensor =>
     new runtime.Tensor(dtype as "float32", data as Float32Array, shape) as RuntimeTensor;
   const needed = new Set(session.inputNames);
-  // The WebAssembly build computes in a memory of its own and never writes to a given output.
-  const inPlace = device === "cpu";
 
   return {
     async run(feeds, into = {}) {
       const inputs: Record<string, RuntimeTensor> = {};
       for (const [name, { dtype, shape }] of Object.entries(program.inputs)) {
-        const data = feeds[name];
+        const data = constants[name] ?? feeds[name];
         if (!data) throw new Error(`run: no value for the input ${name}`);
         if (data.length !== sizeOf(shape))
           throw new Error(`run: input ${name} has ${data.length} values, the program expects ${shape.join("×")}`);
@@ -108,7 +155,7 @@ export async function compile(
       for (const [name, { dtype, shape }] of Object.entries(lowered.outputs)) {
         fetches[name] = into[name] && inPlace ? wrap(dtype, into[name], shape) : null;
       }
-      const results = await session.run(inputs, fetches);
+      const results = await call(() => session.run(inputs, fetches));
       const take = (name: string): Data => {
         const [data, buffer] = [results[name]!.data as Data, into[name]];
         if (buffer && !inPlace) buffer.set(data as never);
@@ -128,7 +175,7 @@ export async function compile(
       }
       return outputs;
     },
-    dispose: () => session.release(),
+    dispose: () => call(() => session.release()),
   };
 }
 

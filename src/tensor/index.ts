@@ -22,5 +22,5 @@ export {
 export { gradient } from "./gradient.ts";
 export { simplify } from "./simplify.ts";
 export { toOnnx } from "./onnx/builder.ts";
-export { compile, type CompileOptions, type Device, type Executable, type Feeds } from "./execution.ts";
+export { checkDevice, compile, type CompileOptions, type Device, type Executable, type Feeds } from "./execution.ts";
 export { Layout, type ParameterSpec, type ParameterView } from "./parameters.ts";

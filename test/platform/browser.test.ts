@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as browser from "../../src/platform/browser.ts";
 import { UserError } from "../../src/platform/errors.ts";
-import type { Platform } from "../../src/platform/types.ts";
+import type { Platform, Progress } from "../../src/platform/types.ts";
 
 const platform: Platform = browser; // the compiler checks that nothing is missing
 
@@ -60,6 +60,20 @@ describe("reading over HTTP", () => {
     for (const path of ["ranges/data", "plain/data"]) {
       expect(String(await refusal(platform.readRange(path, 95, 10)))).toContain("ends before byte 105");
     }
+  });
+
+  test("a file to be read in pieces comes whole, once, with progress", async () => {
+    requests = [];
+    const reports: Progress[] = [];
+    const opened = await platform.openFile("ranges/data", { onProgress: (progress) => reports.push(progress) });
+    expect([opened.size, await opened.read(10, 5), await opened.read(0, 2)]).toEqual([100, content.slice(10, 15), content.slice(0, 2)]);
+    expect(requests).toEqual(["GET /ranges/data"]);
+    expect(reports[0]).toEqual({ file: "data", loaded: 0, total: 100 });
+    expect(reports.at(-1)).toEqual({ file: "data", loaded: 100, total: 100 });
+    expect(String(await refusal(opened.read(95, 10)))).toContain("ends before byte 105");
+    expect(await refusal(platform.openFile("ranges/data", { signal: AbortSignal.abort(new Error("enough")) }))).toEqual(
+      new Error("enough"),
+    );
   });
 
   test("what is missing", async () => {

@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { UserError } from "../../src/platform/errors.ts";
 import * as node from "../../src/platform/node.ts";
-import type { Platform } from "../../src/platform/types.ts";
+import type { Platform, Progress } from "../../src/platform/types.ts";
 
 const platform: Platform = node; // the compiler checks that nothing is missing
 
@@ -35,6 +35,10 @@ describe("reading", () => {
     expect(bytes).toEqual(new Uint8Array(readFileSync(path)));
     expect(await platform.fileSize(path)).toBe(bytes.length);
     expect(await platform.readRange(path, 3, 4)).toEqual(bytes.slice(3, 7));
+    const reports: Progress[] = [];
+    const opened = await platform.openFile(path, { onProgress: (progress) => reports.push(progress) });
+    expect([opened.size, await opened.read(3, 4)]).toEqual([bytes.length, bytes.slice(3, 7)]);
+    expect(reports).toEqual([{ file: "a.txt", loaded: bytes.length, total: bytes.length }]);
     expect(await platform.readRange(path, bytes.length, 0)).toEqual(new Uint8Array(0));
   });
 

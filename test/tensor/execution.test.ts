@@ -177,6 +177,13 @@ describe.each(devices)("on %s", (device) => {
     await executable.dispose();
   });
 
+  test("a constant is not fed, and stays what it was", async () => {
+    const executable = await compile(square, { device, constants: { k: Float32Array.of(2), unused: floats(3) } });
+    for (let i = 0; i < 2; i++) expect([...(await executable.run({ x: feeds.x }))["y"]!].map(Number)).toEqual([2, 8, 18, 32, 50, 72]);
+    await expect(executable.run({})).rejects.toThrow("run: no value for the input x");
+    await executable.dispose();
+  });
+
   test("an input that no output reads is checked and ignored", async () => {
     const program = trace({ x: { dtype: "float32", shape: [1] }, unread: { dtype: "float32", shape: [2] } }, ({ x }) => ({ y: exp(x) }));
     const executable = await compile(program, { device });

@@ -34,10 +34,12 @@ const dataTypes: Record<DType, DataType> = { float32: DataType.FLOAT, int32: Dat
 export interface OnnxOptions {
   /** Only operators of the ONNX standard: for a file that any runtime opens. Otherwise the runtime's fused product is used. */
   readonly standard?: boolean;
+  /** Inputs whose values are written into the file, by name; the others stay inputs. */
+  readonly constants?: Readonly<Record<string, Data>>;
 }
 
 /** The bytes of an `.onnx` file. */
-export function toOnnx(program: Program, { standard = false }: OnnxOptions = {}): Uint8Array {
+export function toOnnx(program: Program, { standard = false, constants = {} }: OnnxOptions = {}): Uint8Array {
   const lowered = simplify(lowerScatterRows(standard ? lowerFusedMatMul(program) : program));
   const names = new Map<Node, string>();
   const own = [...Object.keys(lowered.inputs), ...Object.keys(lowered.outputs)];
@@ -51,6 +53,7 @@ export function toOnnx(program: Program, { standard = false }: OnnxOptions = {})
   };
   const nodes = topologicalOrder(Object.values(lowered.outputs));
   const operations = nodes.filter((node) => node.op !== "Input" && node.op !== "Constant");
+  const inputs = Object.entries(lowered.inputs);
   const outputs = Object.entries(lowered.outputs);
   return toBinary(
     ModelProtoSchema,
@@ -63,11 +66,14 @@ export function toOnnx(program: Program, { standard = false }: OnnxOptions = {})
       ],
       graph: {
         name: "program",
-        input: Object.entries(lowered.inputs).map(([name, tensor]) => valueInfo(name, tensor)),
+        input: inputs.filter(([name]) => !constants[name]).map(([name, tensor]) => valueInfo(name, tensor)),
         output: outputs.map(([name, tensor]) => valueInfo(name, tensor)),
-        initializer: nodes
-          .filter((node) => node.op === "Constant")
-          .map((node) => tensorProto(nameOf({ node, index: 0 } as Tensor), node.outputs[0]!, node.data!)),
+        initializer: [
+          ...inputs.filter(([name]) => constants[name]).map(([name, tensor]) => tensorProto(name, tensor, constants[name]!)),
+          ...nodes
+            .filter((node) => node.op === "Constant")
+            .map((node) => tensorProto(nameOf({ node, index: 0 } as Tensor), node.outputs[0]!, node.data!)),
+        ],
         node: [
           ...operations.map((node) =>
             create(NodeProtoSchema, {
