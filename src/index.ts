@@ -1,8 +1,8 @@
 /** The public names of the package, and nothing else. */
-export { load, type LoadOptions, type Model } from "./model.ts";
+export { load, type LoadOptions, type Model, type Progress } from "./model.ts";
 export type { Likelihood, LikelihoodOptions, Sample, SampleFrame, SampleOptions } from "./objectives/sedd-model.ts";
 export { compareLikelihoods, type Comparison } from "./objectives/sedd-comparison.ts";
-export type { Candidate, Ranking, Score, ScoreOptions } from "./objectives/sedd-model.ts";
+export type { Candidate, LawsOptions, PositionLaw, Ranking, Score, ScoreOptions } from "./objectives/sedd-model.ts";
 export type { HoleConstraint } from "./objectives/sedd-sample.ts";
 export type { Constraint } from "./diffusion/constraints.ts";
 export type { CorrectorOptions } from "./diffusion/corrector.ts";
@@ -19,6 +19,7 @@ export {
   transitionMatrix,
   type Matrix,
 } from "./diffusion/process.ts";
+export type { Template } from "./diffusion/template.ts";
 export { geometric, logLinear, type Noise } from "./diffusion/noise.ts";
 export { sampleFrom, type SampleFromOptions } from "./diffusion/sample-from.ts";
 export type { DenseScore } from "./diffusion/score.ts";
@@ -28,5 +29,6 @@ export { replayTrajectory, type Trajectory, type TrajectoryFrame } from "./diffu
 export type { Graph } from "./diffusion/graph.ts";
 export type { Frame, SamplerName } from "./diffusion/sampler.ts";
 export { UserError } from "./platform/errors.ts";
+export { random, type Random } from "./platform/random.ts";
 export type { Tokenizer } from "./text/tokenizer.ts";
 export type { Device } from "./tensor/index.ts";

@@ -41,7 +41,8 @@ export function depart(weights: Float64Array, { temperature, topK, topP }: Depar
   if (temperature !== undefined) {
     // Relative to the largest, so that no power overflows and the largest never underflows.
     const top = weights.reduce((most, weight) => Math.max(most, weight), 0);
-    if (top > 0) for (let y = 0; y < weights.length; y++) weights[y] = (weights[y]! / top) ** (1 / temperature);
+    const power = Math.min(1 / temperature, Number.MAX_VALUE); // 1 to an infinite power is no number
+    if (top > 0) for (let y = 0; y < weights.length; y++) weights[y] = (weights[y]! / top) ** power;
   }
   if (topK !== undefined) keepLargest(weights, (rank) => rank >= topK);
   if (topP !== undefined) {

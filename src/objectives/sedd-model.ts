@@ -3,13 +3,17 @@ import { UserError } from "../platform/errors.ts";
 import type { CompileOptions } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { ModelConfig } from "./sedd-config.ts";
+import { lawsOf, type LawsOptions } from "./sedd-laws.ts";
 import { textLikelihood, type Likelihood, type LikelihoodOptions } from "./sedd-likelihood.ts";
+import type { PositionLaw } from "./sedd-position.ts";
 import { rankCandidates, scoreQuery, type Ranking, type Score, type ScoreOptions } from "./sedd-query.ts";
-import { sampling, type Sampling } from "./sedd-sample.ts";
+import { LENGTH_LIMIT, sampling, type Sampling } from "./sedd-sample.ts";
 import { batchingScore, type BatchingOptions } from "./batching-score.ts";
 import { networkScore } from "./sedd-score.ts";
 
+export type { LawsOptions } from "./sedd-laws.ts";
 export type { Likelihood, LikelihoodOptions } from "./sedd-likelihood.ts";
+export type { PositionLaw } from "./sedd-position.ts";
 export type { Candidate, Ranking, Score, ScoreOptions } from "./sedd-query.ts";
 export type { Sample, SampleFrame, SampleOptions } from "./sedd-sample.ts";
 
@@ -17,6 +21,8 @@ export interface SeddModel extends Sampling {
   readonly name: string;
   /** The length the model was trained at, in tokens. */
   readonly length: number;
+  /** The longest text that it writes, in tokens. */
+  readonly longest: number;
   readonly parameterCount: number;
   readonly config: ModelConfig;
   /** UserError for a folder without tokenizer.json: then only token-level calls work. */
@@ -27,6 +33,14 @@ export interface SeddModel extends Sampling {
    * @throws UserError when the sizes do not fit or a token is no state of the graph
    */
   logScore(tokens: Int32Array, sigma: Float64Array): Promise<Float32Array>;
+  /**
+   * The law of the clean token at each open position of one noisy text [length] at total noise sigma: at each MASK under absorb, everywhere under uniform. It
+   * is what the final denoise draws from.
+   *
+   * @throws UserError for tokens that are no states, a sigma that is not positive, a position without a law
+   * @example (await model.laws([12, 2048, 7], 1.5))[0] // { position: 1, entropy: 3.1, top: [{ token: 301, text: " old", probability: 0.21 }, …] }
+   */
+  laws(tokens: ArrayLike<number>, sigma: number, options?: LawsOptions): Promise<PositionLaw[]>;
   /** The bound on −log p of a text, cut into windows of the model's length (a short last one included), with its standard error. */
   likelihood(text: string, options?: LikelihoodOptions): Promise<Likelihood>;
   /**
@@ -55,7 +69,7 @@ export interface SeddModelParts {
 
 export function seddModel({ name, config, parameters, tokenizer, runtime, batching }: SeddModelParts): SeddModel {
   const { sedd, length } = config;
-  const score = networkScore(sedd, parameters, runtime);
+  const score = networkScore(sedd, parameters, { ...runtime, frozen: true });
   const { states } = sedd.network;
   const tokenizerOf = (): Tokenizer => {
     if (!tokenizer) throw new UserError(`model ${name}: has no tokenizer.json, so it takes and gives token ids only (logScore)`);
@@ -68,10 +82,13 @@ export function seddModel({ name, config, parameters, tokenizer, runtime, batchi
     );
   }
 
+  const shared = batching ? batchingScore(score, batching) : score;
+  const longest = LENGTH_LIMIT * length;
   const scored = () => ({ name, config, tokenizer: tokenizerOf(), score, parameters });
   return {
     name,
     length,
+    longest,
     parameterCount: parameters.length,
     config,
     get tokenizer() {
@@ -87,7 +104,8 @@ export function seddModel({ name, config, parameters, tokenizer, runtime, batchi
         if (!(value > 0 && value < Infinity)) throw new UserError(`logScore: sigma ${value} must be positive and finite`);
       return score.all(tokens, sigma);
     },
-    ...sampling({ name, config, score: batching ? batchingScore(score, batching) : score, tokenizer: tokenizerOf }),
+    ...sampling({ name, config, score: shared, tokenizer: tokenizerOf }),
+    laws: async (tokens, sigma, options) => lawsOf({ score: shared, tokenizer: tokenizerOf(), limit: longest }, tokens, sigma, options),
     likelihood: async (text, options) => textLikelihood(scored(), text, options),
     score: async (template, options) => scoreQuery(scored(), template, options),
     rank: async (template, candidates, options) => rankCandidates(scored(), template, candidates, options),

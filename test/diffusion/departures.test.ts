@@ -32,6 +32,7 @@ describe("weights", () => {
       0,
     ]);
     expect(rounded(after([1e100, 1e-100], { temperature: 1e12 })).map((p) => Math.round(p * 1e6) / 1e6)).toEqual([0.5, 0.5]);
+    expect(after([3, 5, 5], { temperature: Number.MIN_VALUE })).toEqual([0, 0.5, 0.5]);
   });
   it("top-k keeps k; of equal weights those of smaller ids", () => {
     expect(after([1, 2, 3, 2], { topK: 2 })).toEqual([0, 0.4, 0.6, 0]);

@@ -50,7 +50,9 @@ describe("a record", () => {
     const read = parseTrajectory(formatTrajectory(recorder.trajectory()), "run.jsonl");
     expect(read.run.template).toEqual(pieces);
     await verifyTrajectory(model, read, "run.jsonl");
-    await expect(recorder.infill([{ given: [model.tokenizer.size] }, { tokens: 1 }])).rejects.toThrow(/^piece 1 of the template gives token/);
+    await expect(recorder.infill([{ given: [model.tokenizer.size] }, { tokens: 1 }])).rejects.toThrow(
+      /^piece 1 of the template gives token/,
+    );
   });
 
   test("of nothing is refused", () => {
