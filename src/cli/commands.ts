@@ -23,6 +23,11 @@ export const commands: readonly Entry[] = [
   { name: "train", summary: "train a model from a recipe", load: () => import("./train.ts") },
   { name: "eval", summary: "the likelihood bound of a model on a text file", load: () => import("./eval.ts") },
   { name: "serve", summary: "answer over HTTP, as OpenAI's clients expect", load: () => import("./serve.ts") },
+  {
+    name: "playground",
+    summary: "write the page as static files, for any web host",
+    load: () => import("./playground.ts"),
+  },
   { name: "tokenizer", summary: "train tokenizers", load: () => import("./tokenizer.ts") },
   { name: "models", summary: "list the models that come with the package", load: () => import("./models.ts") },
   { name: "doctor", summary: "check this installation", load: () => import("./doctor.ts") },

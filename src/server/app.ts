@@ -8,10 +8,13 @@ import { hostOf, type Service } from "./context.ts";
 import { docsPage, styleDigest, type Document } from "./docs-page.ts";
 import { ApiError, apiError } from "./errors.ts";
 import { infill } from "./infill.ts";
+import { laws } from "./laws.ts";
 import { llamaInfill } from "./llama-infill.ts";
+import { page, type PageOptions } from "./page.ts";
 import { schemasOf } from "./schemas.ts";
 import { score } from "./score.ts";
 import { allowOrigins, headers, onlyLocalNames, requireKey } from "./security.ts";
+import { tokens } from "./tokens.ts";
 
 /** One line of the log. Never texts, unless asked. */
 export interface RequestLog {
@@ -25,6 +28,7 @@ export interface RequestLog {
 export interface AppOptions {
   readonly service: Service;
   readonly version: string;
+  readonly page: PageOptions;
   readonly apiKey?: string | undefined;
   /** Origins of pages that may call; none by default. */
   readonly corsOrigins: readonly string[];
@@ -69,6 +73,8 @@ export function createApp(options: AppOptions): OpenAPIHono {
   infill(app, service, schemas);
   llamaInfill(app, service, schemas);
   score(app, service, schemas);
+  laws(app, service, schemas);
+  tokens(app, service, schemas);
 
   const get = (path: string, summary: string, handle: (c: Context) => Response | Promise<Response>): void => {
     app.openAPIRegistry.registerPath({
@@ -81,10 +87,11 @@ export function createApp(options: AppOptions): OpenAPIHono {
   };
   const entry = (id: string) => {
     const { card } = hosts.get(id)!;
-    return {
-      ...{ id, object: "model", created: started, owned_by: "sedd" },
-      ...(card ? { length: card.length, parameters: card.parameterCount, vocabulary: card.vocabularySize, graph: card.graph } : {}),
-    };
+    const head = { id, object: "model", created: started, owned_by: "sedd" };
+    if (!card) return head;
+    const { length, longest, parameterCount: parameters, vocabularySize: vocabulary, graph } = card;
+    const mask = graph === "absorb" ? { mask: vocabulary } : {};
+    return { ...head, length, longest, parameters, vocabulary, graph, ...mask, limits: { steps: limits.steps, texts: limits.texts } };
   };
   get("/v1/models", "The models that are served", (c) => c.json({ object: "list", data: [...hosts.keys()].map(entry) }));
   get("/v1/models/:model", "One of them", (c) => c.json(entry(hostOf(service, c.req.param("model")).id)));
@@ -106,7 +113,7 @@ export function createApp(options: AppOptions): OpenAPIHono {
   const document = app.getOpenAPI31Document({ openapi: "3.1.0", info: { title: "sedd", version, description } });
   app.get("/openapi.json", (c) => c.json(document));
   app.get("/docs", (c) => c.html(docsPage(document as unknown as Document)));
-  app.get("/", (c) => c.redirect("docs"));
+  page(app, options.page);
 
   app.notFound((c) =>
     answer(
@@ -134,12 +141,16 @@ function logged({ service, log, logTexts, onFailure }: AppOptions) {
     const begin = performance.now();
     await next();
     const route = c.res.status === 404 ? "unknown" : routePath(c, -1);
+    const { signal } = c.req.raw;
+    const left = (): void => void finish();
     let finished = false;
     const finish = async (): Promise<void> => {
       if (finished) return;
       finished = true;
+      // Node 20 keeps a request's signal until the request is collected: a listener that holds the request keeps both for ever.
+      signal.removeEventListener("abort", left);
       const milliseconds = performance.now() - begin;
-      const gone = c.req.raw.signal.aborted;
+      const gone = signal.aborted;
       const failure = c.get("failure") as unknown;
       if (failure !== undefined && !(failure instanceof ApiError) && !gone) onFailure(failure);
       // 499: the client left before the answer, as proxies write it.
@@ -151,7 +162,7 @@ function logged({ service, log, logTexts, onFailure }: AppOptions) {
     };
     const stream = c.res.headers.get("content-type")?.startsWith("text/event-stream") ? c.res.body : null;
     if (!stream) return finish();
-    c.req.raw.signal.addEventListener("abort", () => void finish(), { once: true });
+    signal.addEventListener("abort", left, { once: true });
     c.res = new Response(stream.pipeThrough(new TransformStream({ flush: finish })), c.res);
     return undefined;
   };

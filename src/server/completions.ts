@@ -2,7 +2,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { post } from "./body.ts";
-import { hostOf, type Service } from "./context.ts";
+import { answerHead, type Service } from "./context.ts";
 import { drawOptions, generate, requestSignal, type Ended } from "./generation.ts";
 import type { GenerateJob } from "./protocol.ts";
 import type { Body, Schemas } from "./schemas.ts";
@@ -33,12 +33,7 @@ async function complete(c: Context, service: Service, body: Body<"completions">)
   const prompts = typeof prompt === "string" ? [prompt] : prompt;
   const [count, stops] = [n ?? 1, typeof stop === "string" ? [stop] : (stop ?? [])];
   const options = drawOptions(body);
-  const head = {
-    id: `cmpl-${crypto.randomUUID()}`,
-    object: "text_completion",
-    created: Math.floor(Date.now() / 1000),
-    model: hostOf(service, body.model).id,
-  };
+  const head = answerHead(service, body.model, "cmpl", "text_completion");
   const job = (text: string): GenerateJob => ({
     kind: "generate",
     ...options,
@@ -108,6 +103,6 @@ async function complete(c: Context, service: Service, body: Body<"completions">)
       });
       if (withUsage) send(chunk([], usage));
     },
-    { doneMark: true, onGone: abort, onError: (error) => c.set("failure", error) },
+    { doneMark: true, onGone: abort },
   );
 }

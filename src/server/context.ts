@@ -32,6 +32,14 @@ export function hostOf({ hosts }: Service, model: string | null | undefined): Mo
   });
 }
 
+/** What an answer begins with; 404 for an unknown model. */
+export const answerHead = (service: Service, model: string | null | undefined, prefix: string, object: string) => ({
+  id: `${prefix}-${crypto.randomUUID()}`,
+  object,
+  created: Math.floor(Date.now() / 1000),
+  model: hostOf(service, model).id,
+});
+
 /** Whose turn it is in the queue: one address, one lane. */
 export function laneOf(c: Context, { trustProxy }: Pick<Service, "trustProxy">): string {
   const forwarded = trustProxy ? c.req.header("x-forwarded-for")?.split(",").at(-1)?.trim() : undefined;

@@ -1,7 +1,7 @@
 /** What a model's worker does: runs jobs that come through a port, several at once, and says how they go. Threads are not its concern (worker.ts). */
 import { load, type Model } from "../model.ts";
 import { messageOf, UserError } from "../platform/errors.ts";
-import type { FromWorker, GenerateJob, Job, JobEvent, Port, Result, ScoreJob, ToWorker, WorkerSettings } from "./protocol.ts";
+import type { FromWorker, GenerateJob, Job, JobEvent, Port, QueryJob, Result, ToWorker, WorkerSettings } from "./protocol.ts";
 import { follower } from "./settled.ts";
 
 /** Loads the model and serves jobs until the port closes. Never throws: a model that does not load is a message. */
@@ -37,15 +37,15 @@ export async function serveJobs(port: Port<FromWorker, ToWorker>, settings: Work
       .finally(() => running.delete(job))
       .catch(() => undefined);
   });
-  const { length, parameterCount, config } = model;
+  const { length, longest, parameterCount, config } = model;
   port.postMessage({
     type: "ready",
-    card: { length, parameterCount, vocabularySize: model.tokenizer.size, graph: config.sedd.graph },
+    card: { length, longest, parameterCount, vocabularySize: model.tokenizer.size, graph: config.sedd.graph },
   });
 }
 
 const perform = (model: Model, task: Job, signal: AbortSignal, tell: (event: JobEvent) => void): Promise<Result> =>
-  task.kind === "generate" ? generate(model, task, signal, tell) : score(model, task, signal, tell);
+  task.kind === "generate" ? generate(model, task, signal, tell) : query(model, task, signal);
 
 async function generate(model: Model, task: GenerateJob, signal: AbortSignal, tell: (event: JobEvent) => void): Promise<Result> {
   const { kind: _, template, show, region, ...options } = task;
@@ -63,7 +63,10 @@ async function generate(model: Model, task: GenerateJob, signal: AbortSignal, te
         started = true;
       }
       if (show === "snapshots" && (changed.length > 0 || step === 0 || done))
-        tell({ type: "snapshot", sequence, step, steps, time, sigma, text: frame.text, tokens, changed, probability });
+        tell({
+          ...{ type: "snapshot", sequence, step, steps, time, sigma, text: frame.text, tokens, changed, probability },
+          spans: spans.map(({ begin, end, text }) => ({ begin, end, given: text !== undefined })),
+        });
       if (show !== "settled" && !done) return;
       const follow = followers[sequence]!;
       const before = follow.ended;
@@ -77,12 +80,22 @@ async function generate(model: Model, task: GenerateJob, signal: AbortSignal, te
   return { kind: "generate", texts, steps, ...(lengths ? { lengths } : {}) };
 }
 
-async function score(model: Model, task: ScoreJob, signal: AbortSignal, tell: (event: JobEvent) => void): Promise<Result> {
-  const { kind: _, template, candidates, top, ...options } = task;
-  tell({ type: "started", given: 0, holes: 0 });
-  const result = candidates
-    ? await model.rank(template, candidates, { ...options, signal })
-    : await model.score(template, { ...options, top, signal });
+async function query(model: Model, task: QueryJob, signal: AbortSignal): Promise<Result> {
+  const answer = await answerOf(model, task, signal);
   signal.throwIfAborted();
-  return { kind: "score", score: result };
+  return { kind: "query", answer };
+}
+
+async function answerOf(model: Model, task: QueryJob, signal: AbortSignal): Promise<Extract<Result, { kind: "query" }>["answer"]> {
+  if (task.kind === "laws") return { laws: await model.laws(task.tokens, task.sigma, { ...task, signal }) };
+  if (task.kind === "score") {
+    const { template, candidates, top, ...options } = task;
+    if (candidates) return model.rank(template, candidates, { ...options, signal });
+    return model.score(template, { ...options, top, signal });
+  }
+  const { tokenizer } = model;
+  const tokens = task.tokens ?? Array.from(tokenizer.encode(task.text!));
+  const wrong = tokens.find((token) => token > tokenizer.size);
+  if (wrong !== undefined) throw new UserError(`tokens: there is no token ${wrong}; tokens are 0 to ${tokenizer.size - 1}, and MASK`);
+  return { tokens, texts: tokens.map((token) => tokenizer.decode([token])) };
 }

@@ -2,7 +2,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { post } from "./body.ts";
-import { hostOf, type Service } from "./context.ts";
+import { answerHead, type Service } from "./context.ts";
 import { drawOptions, generate, requestSignal } from "./generation.ts";
 import type { GenerateJob } from "./protocol.ts";
 import type { Body, Schemas } from "./schemas.ts";
@@ -34,12 +34,7 @@ async function fill(c: Context, service: Service, body: Body<"infill">): Promise
     show: stream ? (diffusing ? "snapshots" : "settled") : "end",
     region: "all",
   };
-  const head = {
-    id: `infill-${crypto.randomUUID()}`,
-    object: "infill",
-    created: Math.floor(Date.now() / 1000),
-    model: hostOf(service, body.model).id,
-  };
+  const head = answerHead(service, body.model, "infill", "infill");
   const { signal, abort } = requestSignal(c);
   const common = { model: body.model, job, signal };
   const result = ({ ended, counts, tokens = [], steps, lengths }: Awaited<ReturnType<typeof generate>>) => ({
@@ -61,11 +56,10 @@ async function fill(c: Context, service: Service, body: Body<"infill">): Promise
           if (!diffusing) send({ type: "text", index, text });
         },
         onEnd: (index, { text }) => send({ type: "end", index, text }),
-        onSnapshot: ({ type, sequence, step, steps, time, sigma, text, tokens, changed, probability }) =>
-          send({ type, index: sequence, step, steps, time, sigma, text, tokens, changed, probability }, `snapshot ${sequence}`),
+        onSnapshot: ({ sequence, ...snapshot }) => send({ index: sequence, ...snapshot }, `snapshot ${sequence}`),
       });
       send({ type: "done", ...result(written) });
     },
-    { doneMark: true, onGone: abort, onError: (error) => c.set("failure", error) },
+    { doneMark: true, onGone: abort },
   );
 }

@@ -59,6 +59,6 @@ async function fill(c: Context, service: Service, body: Body<"llama">): Promise<
       });
       send(last(ended[0]!, counts, ""));
     },
-    { doneMark: false, onGone: abort, onError: (error) => c.set("failure", error) },
+    { doneMark: false, onGone: abort },
   );
 }

@@ -3,7 +3,7 @@
  * whom is not here (host.ts), nor what a job does (engine.ts).
  */
 import type { Template } from "../diffusion/template.ts";
-import type { Ranking, Score } from "../objectives/sedd-model.ts";
+import type { PositionLaw, Ranking, Score } from "../objectives/sedd-model.ts";
 import type { SamplerName } from "../diffusion/sampler.ts";
 
 /** Texts to write. */
@@ -35,7 +35,25 @@ export interface ScoreJob {
   readonly length?: number | undefined;
 }
 
-export type Job = GenerateJob | ScoreJob;
+/** The laws of clean tokens at positions of a noisy text. */
+export interface LawsJob {
+  readonly kind: "laws";
+  readonly tokens: readonly number[];
+  readonly sigma: number;
+  readonly positions?: readonly number[] | undefined;
+  readonly top?: number | undefined;
+}
+
+/** A text as tokens, or the text of each token; one of the two. */
+export interface TokensJob {
+  readonly kind: "tokens";
+  readonly text?: string | undefined;
+  readonly tokens?: readonly number[] | undefined;
+}
+
+/** A question with one answer. */
+export type QueryJob = ScoreJob | LawsJob | TokensJob;
+export type Job = GenerateJob | QueryJob;
 
 /** One text of a GenerateJob. */
 export interface Written {
@@ -48,7 +66,14 @@ export interface Written {
 
 export type Result =
   | { readonly kind: "generate"; readonly texts: readonly Written[]; readonly steps: number; readonly lengths?: readonly number[] }
-  | { readonly kind: "score"; readonly score: Score | Ranking };
+  | {
+      readonly kind: "query";
+      readonly answer:
+        | Score
+        | Ranking
+        | { readonly laws: readonly PositionLaw[] }
+        | { readonly tokens: readonly number[]; readonly texts: readonly string[] };
+    };
 
 /** Tokens of a job's template, known once it is laid out. */
 export interface Counts {
@@ -71,6 +96,8 @@ export type JobEvent =
       readonly sigma: number;
       readonly text: string;
       readonly tokens: readonly number[];
+      /** Stretches of positions, in order. */
+      readonly spans: readonly { readonly begin: number; readonly end: number; readonly given: boolean }[];
       readonly changed: readonly number[];
       readonly probability: readonly number[];
     };
@@ -82,6 +109,7 @@ export type ToWorker =
 /** What a model is, once it is loaded. */
 export interface ModelCard {
   readonly length: number;
+  readonly longest: number;
   readonly parameterCount: number;
   readonly vocabularySize: number;
   readonly graph: string;

@@ -34,6 +34,7 @@ const stop = z
 const stream = z.boolean().nullish();
 const sampler = z.enum(samplerNames).nullish();
 const tokenCount = whole(1, 65_536);
+const tokenIds = z.array(whole(0, 2 ** 31 - 1)).max(65_536);
 
 const text = z.string().refine((value) => !/\p{Surrogate}/u.test(value), { error: "half of a surrogate pair; texts are Unicode" });
 
@@ -91,13 +92,14 @@ export const schemasOf = (limits: Limits) => {
           .array(
             z.union([
               text,
+              z.strictObject({ given: tokenIds }),
               z.strictObject({ tokens: z.union([tokenCount, z.literal("rest"), z.strictObject({ min: tokenCount, max: tokenCount })]) }),
             ]),
           )
           .min(1)
-          .max(1024)
+          .max(4096)
           .optional()
-          .openapi({ description: "The same as a list of texts and holes, in which no bracket needs quoting." }),
+          .openapi({ description: "The same as a list of texts, holes and given token ids, in which no bracket needs quoting." }),
         length: tokenCount
           .nullish()
           .openapi({ description: "Tokens in all, for holes that take what is left; default the model's length." }),
@@ -154,6 +156,29 @@ export const schemasOf = (limits: Limits) => {
         length: tokenCount.nullish(),
       })
       .refine(({ candidates, top }) => !candidates || top === undefined || top === null, { path: ["top"], error: "not with candidates" }),
+
+    laws: z.strictObject({
+      model,
+      tokens: tokenIds.min(1).openapi({ description: "Token ids; under absorb, the vocabulary's size is MASK." }),
+      sigma: z.number().positive().openapi({ description: "Total noise of the text, as snapshots have it." }),
+      positions: z
+        .array(whole(0, 65_535))
+        .max(65_536)
+        .nullish()
+        .openapi({ description: "Positions to ask about, each once; default every one that has a law." }),
+      top: whole(0, 100).nullish().openapi({ description: "Likeliest tokens to list at each position, default 8." }),
+    }),
+
+    tokens: z
+      .strictObject({
+        model,
+        text: text.optional().openapi({ description: "A text to encode." }),
+        tokens: tokenIds.optional().openapi({ description: "Token ids whose texts are wanted." }),
+      })
+      .refine(({ text, tokens }) => (text === undefined) !== (tokens === undefined), {
+        path: ["text"],
+        error: "give either text or tokens",
+      }),
   };
 };
 

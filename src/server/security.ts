@@ -36,18 +36,11 @@ export const allowOrigins = (origins: readonly string[]): MiddlewareHandler =>
   cors({ origin: [...origins], allowMethods: ["GET", "POST"], allowHeaders: ["authorization", "content-type"], maxAge: 600 });
 
 /**
- * For every answer. Opener and embedder policies isolate the origin, which is what gives a page threads for WebAssembly; `styles` are digests of style sheets
- * that stand in pages.
+ * For every answer. Opener and embedder policies isolate the origin, which is what gives a page threads for WebAssembly. `styles` are digests of style sheets
+ * that stand in pages: all that an answer may use, unless it has a content security policy of its own.
  */
-export const headers = (styles: readonly string[]): MiddlewareHandler =>
-  secureHeaders({
-    contentSecurityPolicy: {
-      defaultSrc: ["'none'"],
-      styleSrc: styles.map((style) => `'sha256-${style}'`),
-      baseUri: ["'none'"],
-      formAction: ["'none'"],
-      frameAncestors: ["'none'"],
-    },
+export function headers(styles: readonly string[]): MiddlewareHandler {
+  const secure = secureHeaders({
     crossOriginEmbedderPolicy: "require-corp",
     crossOriginOpenerPolicy: "same-origin",
     crossOriginResourcePolicy: "same-origin",
@@ -55,3 +48,10 @@ export const headers = (styles: readonly string[]): MiddlewareHandler =>
     xFrameOptions: "DENY",
     strictTransportSecurity: false, // for the proxy that has the certificate to say
   });
+  const style = styles.map((digest) => `'sha256-${digest}'`).join(" ");
+  const policy = `default-src 'none'; style-src ${style}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+  return async (c, next) => {
+    await secure(c, next);
+    if (!c.res.headers.has("content-security-policy")) c.res.headers.set("content-security-policy", policy);
+  };
+}

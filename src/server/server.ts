@@ -2,13 +2,13 @@
 import { createAdaptorServer } from "@hono/node-server";
 import type { Server } from "node:http";
 import { pino } from "pino";
-import { baseName } from "#platform";
-import { findModel } from "../model.ts";
 import { messageOf, UserError } from "../platform/errors.ts";
 import { packageVersion } from "../platform/version.ts";
 import { createApp } from "./app.ts";
 import { modelHost, type ModelHost } from "./host.ts";
 import { createMetrics } from "./metrics.ts";
+import { namesOf } from "./names.ts";
+import { builtPage, shippedFolder } from "./page-files.ts";
 import type { Connection, WorkerSettings } from "./protocol.ts";
 import type { Settings } from "./settings.ts";
 import { startWorker } from "./worker.ts";
@@ -25,10 +25,12 @@ export interface ServeOptions {
   readonly log: { write(line: string): unknown };
   /** How a model's worker is started; default in a thread. */
   readonly connect?: (settings: WorkerSettings) => Connection;
+  /** The folder of the built page; default the one in the package. */
+  readonly page?: string;
 }
 
 /** Starts it, and returns when every model is loaded. UserError for a model that does not load or an address that cannot be had. */
-export async function serve(settings: Settings, { log, connect = startWorker }: ServeOptions): Promise<Running> {
+export async function serve(settings: Settings, { log, connect = startWorker, page = builtPage() }: ServeOptions): Promise<Running> {
   const logger = pino(
     { level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime },
     log as { write(line: string): void },
@@ -36,10 +38,13 @@ export async function serve(settings: Settings, { log, connect = startWorker }: 
   const metrics = createMetrics();
   metrics.withProcess();
   const hosts = new Map<string, ModelHost>();
+  const shipped = new Map<string, string>();
   const stopHosts = (grace: number) => Promise.all([...hosts.values()].map((host) => host.stop(grace)));
   let stopping = false;
   try {
     for (const [id, path] of await namesOf(settings.model)) {
+      const folder = await shippedFolder(path);
+      if (folder !== undefined) shipped.set(path, folder);
       const { threads, device, weights, queue, timeLimit } = settings;
       const maxRows = settings.rows;
       hosts.set(
@@ -70,6 +75,7 @@ export async function serve(settings: Settings, { log, connect = startWorker }: 
         trustProxy: settings.trustProxy,
       },
       version: packageVersion,
+      page: { folder: page, models: shipped },
       apiKey: settings.apiKey,
       corsOrigins: settings.corsOrigin,
       loopback: isLoopback(settings.host),
@@ -111,20 +117,6 @@ export async function serve(settings: Settings, { log, connect = startWorker }: 
 }
 
 const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127(\.\d+){3}$/.test(host);
-
-/** Models by the names they are called by outside: the last name of their folder, or ID in ID=FOLDER. */
-async function namesOf(models: readonly string[]): Promise<Map<string, string>> {
-  const names = new Map<string, string>();
-  for (const given of models) {
-    const [, id, path] = /^([\w.-]+)=(.+)$/.exec(given) ?? [undefined, undefined, given];
-    await findModel(path);
-    const name = id ?? baseName(path);
-    if (names.has(name))
-      throw new UserError(`model ${given}: there is another model called ${name}; name it, for example --model other=${path}`);
-    names.set(name, path);
-  }
-  return names;
-}
 
 function listen(server: Server, { host, port }: Pick<Settings, "host" | "port">): Promise<string> {
   return new Promise((resolve, reject) => {

@@ -5,6 +5,7 @@
 import { parse } from "yaml";
 import { z } from "zod";
 import { readText } from "#platform";
+import { isObject } from "../formats/json.ts";
 import { DEFAULT_MODEL } from "../model.ts";
 import { messageOf, UserError } from "../platform/errors.ts";
 
@@ -104,7 +105,6 @@ async function readConfiguration(file: string): Promise<Record<string, unknown>>
     if (error instanceof UserError) throw error;
     throw new UserError(`${file}: is neither YAML nor JSON: ${messageOf(error).split("\n")[0]}`);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new UserError(`${file}: expected settings by name, for example port: 8080`);
-  return value as Record<string, unknown>;
+  if (!isObject(value)) throw new UserError(`${file}: expected settings by name, for example port: 8080`);
+  return value;
 }

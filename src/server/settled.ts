@@ -24,18 +24,17 @@ export interface FollowOptions {
 /** Follows one sequence. Joined, the texts are what the model's own decoding gives. */
 export function follower(tokenizer: Pick<Tokenizer, "pieceBytes" | "endOfText">, { mask, region }: FollowOptions): Follower {
   let [span, position, text, ended] = [0, 0, "", false];
-  let decoder: TextDecoder | undefined;
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   return {
     push({ tokens, spans, done }) {
       let fresh = "";
       while (span < spans.length && !ended) {
-        const { begin, end, text: given } = spans[span]!;
-        if (given !== undefined) {
-          if (region === "all") fresh += given;
+        const { begin, end, text: given, exact } = spans[span]!;
+        if (given !== undefined && !(exact && region === "all")) {
+          fresh += decoder.decode() + (region === "all" ? given : "");
         } else {
           position = Math.max(position, begin);
-          decoder ??= new TextDecoder("utf-8", { ignoreBOM: true });
-          for (; position < end && (done || (mask !== undefined && tokens[position] !== mask)); position++) {
+          for (; position < end && (done || exact || (mask !== undefined && tokens[position] !== mask)); position++) {
             if (region === "holes" && tokens[position] === tokenizer.endOfText) {
               ended = true;
               break;
@@ -43,11 +42,11 @@ export function follower(tokenizer: Pick<Tokenizer, "pieceBytes" | "endOfText">,
             fresh += decoder.decode(tokenizer.pieceBytes(tokens[position]!), { stream: true });
           }
           if (position < end && !ended) break;
-          fresh += decoder.decode();
-          decoder = undefined;
         }
         span++;
       }
+      // A character may be spread over neighbouring spans of tokens; here none follows.
+      if (span === spans.length || ended) fresh += decoder.decode();
       text += fresh;
       return fresh;
     },

@@ -18,14 +18,12 @@ export interface EventOptions {
   readonly doneMark: boolean;
   /** Called when the client is gone. */
   readonly onGone: (reason: unknown) => void;
-  /** Called with what failed after the answer began. */
-  readonly onError: (error: unknown) => void;
 }
 
 export async function respondWithEvents(
   c: Context,
   work: (sender: Sender) => Promise<void>,
-  { doneMark, onGone, onError }: EventOptions,
+  { doneMark, onGone }: EventOptions,
 ): Promise<Response> {
   const box: { data: string; key: string | undefined }[] = [];
   let wake = (): void => undefined;
@@ -65,7 +63,7 @@ export async function respondWithEvents(
       await working;
       if (doneMark) await stream.writeSSE({ data: "[DONE]" });
     } catch (error) {
-      onError(error);
+      c.set("failure", error);
       await stream.writeSSE({ data: JSON.stringify(apiError(error).body) });
     }
   });

@@ -3,9 +3,9 @@ import { expect, test } from "vitest";
 import { modelHost, type HostOptions, type RunOptions } from "../../src/server/host.ts";
 import type { Connection, FromWorker, ScoreJob, ToWorker } from "../../src/server/protocol.ts";
 
-const card = { length: 8, parameterCount: 1, vocabularySize: 2, graph: "absorb" };
+const card = { length: 8, longest: 64, parameterCount: 1, vocabularySize: 2, graph: "absorb" };
 const job: ScoreJob = { kind: "score", template: "a", samples: 2, seed: 0 };
-const result = { kind: "score", score: {} as never } as const;
+const result = { kind: "query", answer: {} as never } as const;
 
 /** A host whose worker records what it hears and says what a test makes it say. */
 function scene(options: Partial<HostOptions> = {}) {

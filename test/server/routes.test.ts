@@ -5,6 +5,10 @@ import { load } from "../../src/model.ts";
 import type { Connection } from "../../src/server/protocol.ts";
 import { eventsOf, inThread, serveTiny } from "./support.ts";
 
+interface Texts {
+  readonly texts: readonly { readonly text: string; readonly tokens: number[] }[];
+}
+
 test("/v1/infill: template and spans say the same; a stream settles, or diffuses, to it", async () => {
   const served = await serveTiny();
   const model = await load(served.folder, { threads: 1 });
@@ -67,10 +71,51 @@ test("/v1/score: what model.score and model.rank say", async () => {
   });
 });
 
+test("/v1/infill: given tokens come back as they are; snapshots say what is given", async () => {
+  const served = await serveTiny();
+  const settings = { seed: 5, steps: 4 };
+  const [text] = ((await (await served.post("/v1/infill", { ...settings, template: "the [[6]]" })).json()) as Texts).texts;
+  const spans = [{ given: text!.tokens.slice(0, 6) }, { tokens: 2 }, { given: text!.tokens.slice(8) }, " fox"];
+  const again = (await (await served.post("/v1/infill", { ...settings, seed: 6, spans })).json()) as Texts;
+  expect(again).toMatchObject({ usage: { given_tokens: 12, written_tokens: 2 } });
+  expect(again.texts[0]!.tokens.slice(0, 10).toSpliced(6, 2)).toEqual(text!.tokens.toSpliced(6, 2));
+  expect(again.texts[0]!.text.endsWith(" fox")).toBe(true);
+  const streamed = await eventsOf(await served.post("/v1/infill", { ...settings, seed: 6, spans, stream: true, diffusing: true }));
+  expect(streamed[0]).toMatchObject({
+    type: "snapshot",
+    spans: [6, 8, 10, 14].map((end, k) => ({ begin: [0, 6, 8, 10][k], end, given: k !== 1 })),
+  });
+  for (const given of [[99], [-1], [0.5], ["a"]]) expect((await served.post("/v1/infill", { spans: [{ given }] })).status).toBe(400);
+});
+
+test("/v1/laws: what model.laws says; /v1/tokens: a text as tokens, and back", async () => {
+  const served = await serveTiny();
+  const model = await load(served.folder, { threads: 1 });
+  const { tokenizer } = model;
+  const tokens = [...tokenizer.encode("the "), tokenizer.size, tokenizer.size];
+  const laws = await model.laws(tokens, 1.5, { top: 3 });
+  await model.dispose();
+  const ask = { tokens, sigma: 1.5, top: 3 };
+  expect(await (await served.post("/v1/laws", ask)).json()).toEqual({ laws, model: "tiny" });
+  expect(await (await served.post("/v1/laws", { ...ask, positions: [5] })).json()).toEqual({ laws: laws.slice(1), model: "tiny" });
+  for (const wrong of [{ sigma: 0 }, { tokens: [] }, { tokens: [99] }, { positions: [0] }, { positions: [6] }, { top: 101 }])
+    expect((await served.post("/v1/laws", { ...ask, ...wrong })).status, JSON.stringify(wrong)).toBe(400);
+
+  const texts = [..."the ▁▁"];
+  const both = { tokens, texts, model: "tiny" };
+  expect(await (await served.post("/v1/tokens", { tokens })).json()).toEqual(both);
+  expect(await (await served.post("/v1/tokens", { text: "the " })).json()).toMatchObject({ tokens: tokens.slice(0, 4) });
+  for (const wrong of [{}, { text: "a", tokens: [] }, { tokens: [tokenizer.size + 1] }, { text: "ÄÖ" }])
+    expect((await served.post("/v1/tokens", wrong)).status, JSON.stringify(wrong)).toBe(400);
+});
+
 test("for machines: models, readiness, the document and its page; headers that keep browsers careful", async () => {
   const { address } = await serveTiny();
   const json = async (path: string): Promise<unknown> => (await fetch(address + path)).json();
   expect(await json("/v1/models")).toMatchObject({ object: "list", data: [{ id: "tiny", object: "model", length: 32 }] });
+  const { vocabulary, mask, ...rest } = (await json("/v1/models/tiny")) as Record<string, number>;
+  expect(mask).toBe(vocabulary);
+  expect(rest).toMatchObject({ longest: 256, limits: { steps: 4096, texts: 16 } });
   expect(await json("/v1/models/tiny")).toMatchObject({ id: "tiny" });
   expect((await fetch(`${address}/v1/models/other`)).status).toBe(404);
   expect(await json("/health")).toEqual({ status: "ok" });

@@ -25,6 +25,18 @@ test("nothing behind an open position, no half of a character", () => {
   expect(push(frame([0, 1, 2], 0, true))).toBe("a");
 });
 
+test("a character that is spread over a token given and a hole", () => {
+  const { push } = follower(tokenizer, { mask: MASK, region: "all" });
+  const spread = [
+    { begin: 0, end: 1 },
+    { begin: 1, end: 3, text: "a\ufffd", exact: true as const },
+    { begin: 3, end: 4 },
+  ];
+  expect(push({ tokens: [MASK, 0, 1, 2], spans: spread, done: false })).toBe("");
+  expect(push({ tokens: [0, 0, 1, MASK], spans: spread, done: false })).toBe("aa");
+  expect(push({ tokens: [0, 0, 1, 2], spans: spread, done: true })).toBe("é");
+});
+
 test("holes alone end at an end-of-text token", () => {
   const follow = follower(tokenizer, { mask: MASK, region: "holes" });
   expect([follow.push(frame([0, 3, MASK], MASK)), follow.ended]).toEqual(["a", true]);

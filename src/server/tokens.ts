@@ -1,0 +1,19 @@
+/** POST /v1/tokens: a text as tokens, and what each token stands for. */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { post } from "./body.ts";
+import type { Service } from "./context.ts";
+import { answerQuery } from "./query.ts";
+import type { Schemas } from "./schemas.ts";
+
+export const tokens = (app: OpenAPIHono, service: Service, schemas: Schemas): void =>
+  post(
+    app,
+    {
+      path: "/v1/tokens",
+      summary: "A text as tokens, or tokens as texts",
+      description: "Each token's text is its own alone: a part of a character shows as U+FFFD, MASK (the vocabulary's size) as \u2581.",
+      schema: schemas.tokens,
+      answers: { "application/json": "tokens, and texts, one for each" },
+    },
+    (c, { model, text, tokens }) => answerQuery(c, service, model, { kind: "tokens", text, tokens }),
+  );
