@@ -66,6 +66,13 @@ export default {
       to: { path: "^(test|bench|playground|examples|dist)/" },
     },
     {
+      name: "the-page-uses-public-names",
+      comment: "playground/ imports of src/ what index.ts exports, as any page could",
+      severity: "error",
+      from: { path: "^playground/" },
+      to: { path: "^(src/(?!index\\.ts$)|test/|bench/|examples/)" },
+    },
+    {
       name: "no-cycles",
       comment: "files do not import in circles",
       severity: "error",

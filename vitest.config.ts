@@ -1,10 +1,13 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 // The tests run the sources, not the build: `source` is the condition of package.json's imports that leads there.
 const conditions = ["source", "node", "import", "default"];
+// The page says `sedd` for what it uses.
+const alias = [{ find: /^sedd$/, replacement: fileURLToPath(new URL("src/index.ts", import.meta.url)) }];
 
 export default defineConfig({
-  resolve: { conditions },
+  resolve: { conditions, alias },
   ssr: { resolve: { conditions } },
   test: {
     include: ["test/**/*.test.ts"],

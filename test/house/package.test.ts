@@ -36,7 +36,14 @@ describe("what is published", () => {
   it("holds the program, the shipped model, the recipes and the papers", () => {
     const wanted = [
       ...["LICENSE", "README.md", "CHANGELOG.md", "package.json", "bin/sedd.js", "recipes/fairytales.yaml", "recipes/tiny.yaml"],
-      ...["dist/index.js", "dist/index.d.ts", "dist/cli/main.js", "dist/platform/node.js", "dist/platform/browser.js"],
+      ...[
+        "dist/index.js",
+        "dist/index.d.ts",
+        "dist/cli/main.js",
+        "dist/platform/node.js",
+        "dist/platform/browser.js",
+        "dist/playground/index.html",
+      ],
       ...["config.json", "model.safetensors", "tokenizer.json", "README.md"].map((file) => `models/fairytales/${file}`),
     ];
     expect(
@@ -55,7 +62,9 @@ describe("what is published", () => {
     const sources = new Set(
       (await readdir(join(root, "src"), { recursive: true })).map((path) => path.replaceAll("\\", "/").replace(/\.ts$/, "")),
     );
-    const built = paths.filter((path) => path.startsWith("dist/")).map((path) => path.slice("dist/".length).replace(/(\.d\.ts|\.js)$/, ""));
+    const built = paths
+      .filter((path) => /^dist\/(?!playground\/)/.test(path))
+      .map((path) => path.slice("dist/".length).replace(/(\.d\.ts|\.js)$/, ""));
     expect(
       built.filter((path) => !sources.has(path)),
       "left over in dist/; remove dist/ and build again",

@@ -7,11 +7,12 @@ import { printed, root, runTool } from "./tools.ts";
 
 const rules = [
   { rule: "types hold in src, test and bench", tool: "typescript", bin: "tsc", args: ["--noEmit"], again: "npm run check" },
+  { rule: "types hold in the page", tool: "typescript", bin: "tsc", args: ["--noEmit", "-p", "playground"], again: "npm run check" },
   {
     rule: "imports go one way",
     tool: "dependency-cruiser",
     bin: "depcruise",
-    args: ["-c", ".dependency-cruiser.mjs", "-T", "err-long", "src", "test", "bench"],
+    args: ["-c", ".dependency-cruiser.mjs", "-T", "err-long", "src", "test", "bench", "playground"],
     again: "npm run imports",
   },
   { rule: "lint", tool: "oxlint", bin: "oxlint", args: [], again: "npm run lint" },
@@ -36,6 +37,7 @@ it("the one-way rule bites", async () => {
     "src/text/tested.ts": `import "../../test/some.ts";`,
     "src/text/nowhere.ts": `import "./gone.ts";`,
     "src/attic/homeless.ts": `import "../text/circle.ts";`,
+    "playground/deep.ts": `import "../src/text/back.ts";`,
     "test/some.ts": ``,
     "tsconfig.json": `{ "compilerOptions": { "module": "NodeNext", "allowImportingTsExtensions": true, "noEmit": true } }`,
   };
@@ -45,7 +47,7 @@ it("the one-way rule bites", async () => {
       await writeFile(join(folder, path), text);
     }
     await cp(join(root, "package.json"), join(folder, "package.json"));
-    const args = ["-c", join(root, ".dependency-cruiser.mjs"), "-T", "json", "src", "test"];
+    const args = ["-c", join(root, ".dependency-cruiser.mjs"), "-T", "json", "src", "test", "playground"];
     const outcome = await runTool("dependency-cruiser", "depcruise", args, folder);
     const { summary } = JSON.parse(outcome.stdout) as { summary: { violations: { from: string; rule: { name: string } }[] } };
     expect([...new Set(summary.violations.map(({ from, rule }) => `${rule.name}: ${from}`))].sort()).toEqual([
@@ -58,6 +60,7 @@ it("the one-way rule bites", async () => {
       "one-door-to-the-runtime: src/text/door.ts",
       "platform-imports-downwards: src/platform/up.ts",
       "source-stands-alone: src/text/tested.ts",
+      "the-page-uses-public-names: playground/deep.ts",
     ]);
   } finally {
     await rm(folder, { recursive: true, force: true });

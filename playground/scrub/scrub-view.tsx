@@ -1,0 +1,127 @@
+/** Scrub: the last run, or a recorded one, under a time slider. */
+import { signal } from "@preact/signals";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { Colouring } from "../parts/colouring.tsx";
+import { changesOf, tokensAt } from "../parts/history.ts";
+import { TokenText } from "../parts/token-text.tsx";
+import { status } from "../session/model.ts";
+import { run, type Run } from "../session/run.ts";
+import { Along } from "./along.tsx";
+import { Files } from "./files.tsx";
+import { useLaws } from "./laws.ts";
+import { Story } from "./story.tsx";
+import "./scrub.css";
+
+/** Milliseconds that a frame is shown while the run plays. */
+const PERIOD = 80;
+
+/** Where one is in a run; kept while another view is open. */
+interface Place {
+  readonly source: Run["source"] | undefined;
+  readonly sequence: number;
+  /** Undefined: the last one. */
+  readonly frame: number | undefined;
+  readonly position: number | undefined;
+}
+const place = signal<Place>({ source: undefined, sequence: 0, frame: undefined, position: undefined });
+
+export function ScrubView() {
+  const now = run.value;
+  return (
+    <>
+      <Files />
+      {now && now.frames[0]!.length > 0 ? <Scrub run={now} /> : <p>Nothing is written yet: write a text first, or open a recording.</p>}
+    </>
+  );
+}
+
+function Scrub({ run }: { readonly run: Run }) {
+  const { source } = run;
+  const here: Place = place.value.source === source ? place.value : { source, sequence: 0, frame: undefined, position: undefined };
+  const go = (to: Partial<Place>): void => void (place.value = { ...here, ...to });
+  const { sequence, position } = here;
+  const frames = run.frames[sequence]!;
+  const last = frames.length - 1;
+  const at = Math.min(here.frame ?? last, last);
+  const frame = frames[at]!;
+
+  const tokens = useMemo(() => tokensAt(frames, run, at), [frames, at]);
+  const changes = useMemo(() => changesOf(frames, run), [frames]);
+  const marked = useMemo(() => new Set(frame.changed), [frame]);
+  const [playing, setPlaying] = useState(false);
+  useEffect(() => {
+    if (!playing) return;
+    if (at === last) return setPlaying(false);
+    const timer = setTimeout(() => go({ frame: at + 1 }), PERIOD);
+    return () => clearTimeout(timer);
+  }, [playing, at, last]);
+  // A model that writes has no time for questions.
+  const rests = !playing && run.state !== "running";
+  const laws = useLaws(status.value.kind === "ready" ? status.value.backend : undefined, rests ? frame : undefined);
+  const moment = `step ${frame.step} of ${frame.steps}, time ${frame.time.toFixed(3)}, noise σ ${frame.sigma.toFixed(3)}`;
+
+  return (
+    <>
+      <div class="time">
+        <button
+          type="button"
+          class="primary"
+          onClick={() => {
+            if (!playing && at === last) go({ frame: 0 });
+            setPlaying(!playing);
+          }}
+        >
+          {playing ? "Pause" : "Play"}
+        </button>
+        <label>
+          <span class="hidden">Step</span>
+          <input
+            type="range"
+            min={0}
+            max={last}
+            value={at}
+            aria-valuetext={moment}
+            onInput={(event) => {
+              setPlaying(false);
+              go({ frame: event.currentTarget.valueAsNumber });
+            }}
+          />
+        </label>
+        {run.frames.length > 1 && (
+          <label>
+            Text{" "}
+            <select value={sequence} onChange={(event) => go({ sequence: Number(event.currentTarget.value), position: undefined })}>
+              {run.frames.map((_, i) => (
+                <option key={i} value={i}>
+                  {i + 1}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
+        <output class="quiet">
+          {moment}; {frame.changed.length} changed{frame.time === 0 && " by the final denoise"}
+        </output>
+      </div>
+      <Colouring steps={frame.steps} />
+      <TokenText
+        {...{ tokens, marked }}
+        steps={frame.steps}
+        label="The text at this step: its tokens"
+        choice={position === undefined ? undefined : { anchor: position, at: position }}
+        onChoose={({ at }) => go({ position: at })}
+      />
+      <Along
+        {...{ frames, changes, at, position }}
+        vocabularySize={source.vocabularySize}
+        laws={laws.kind === "told" ? laws.laws : undefined}
+        onChoose={(position) => go({ position })}
+      />
+      {position === undefined ? (
+        <p class="quiet">Choose a token, by click or with the arrow keys: its story stands here.</p>
+      ) : (
+        <Story {...{ position, frame, laws }} changes={changes[position]!} mask={run.mask} onMoment={(frame) => go({ frame })} />
+      )}
+    </>
+  );
+}

@@ -1,0 +1,125 @@
+/** One of the texts of a run: seen while it is written; then its tokens can be locked and replaced, and the rest written again. */
+import { signal } from "@preact/signals";
+import { useMemo, useRef, useState } from "preact/hooks";
+import { tokensAt } from "../parts/history.ts";
+import { chosen, describe, shownText, TokenText, type Choice } from "../parts/token-text.tsx";
+import { openModel } from "../session/model.ts";
+import type { Run } from "../session/run.ts";
+import { begin } from "./begin.ts";
+import { CopyButton } from "./copy-button.tsx";
+import { lock, replace, templateOf, type Draft } from "./draft.ts";
+
+/** The texts of a run that were worked on; kept while another view is open. */
+const drafts = signal<{ readonly run: Run | undefined; readonly of: ReadonlyMap<number, Draft> }>({ run: undefined, of: new Map() });
+
+export function Result({ run, sequence }: { readonly run: Run; readonly sequence: number }) {
+  const frames = run.frames[sequence]!;
+  const written = useMemo(() => tokensAt(frames, run), [frames]);
+  const changed = drafts.value.run === run ? drafts.value.of.get(sequence) : undefined;
+  const draft = changed ?? written;
+  const keep = (changed: Draft): void => {
+    const { of, run: owner } = drafts.value;
+    drafts.value = { run, of: new Map([...(owner === run ? of : []), [sequence, changed]]) };
+  };
+
+  const [choice, setChoice] = useState<Choice | undefined>(undefined);
+  const [mistake, setMistake] = useState("");
+  const section = useRef<HTMLElement>(null);
+  const editor = useRef<HTMLTextAreaElement>(null);
+  const { steps } = frames.at(-1) ?? { steps: 1 };
+  const over = run.state !== "running";
+  const range = over && choice && choice.anchor < draft.length && choice.at < draft.length ? chosen(choice) : undefined;
+  const part = range ? draft.slice(range.begin, range.end) : [];
+  const lockable = part.filter(({ open }) => !open);
+  const isLocked = lockable.every(({ locked }) => locked);
+
+  const toggle = (): void => keep(lock(draft, range!, !isLocked));
+  const key = (pressed: string): boolean => {
+    if (!range || (pressed !== " " && pressed !== "Enter")) return false;
+    if (pressed === "Enter") editor.current!.select();
+    else if (lockable.length > 0) toggle();
+    return true;
+  };
+  const type = async (text: string): Promise<void> => {
+    try {
+      const ids = await (await openModel()).encode(text);
+      keep(replace(draft, range!, ids));
+      setChoice(ids.length > 0 ? { anchor: range!.begin, at: range!.begin + ids.length - 1 } : undefined);
+      setMistake("");
+      // The field is another one now: the focus goes on where the text came.
+      requestAnimationFrame(() => section.current!.querySelector<HTMLElement>("[role=option][tabindex='0']")?.focus());
+    } catch (error) {
+      setMistake(error instanceof Error ? error.message : String(error));
+    }
+  };
+
+  const plain = (): string => (changed ? undefined : run.result?.texts[sequence]) ?? draft.map(shownText).join("");
+  const name = `Text ${sequence + 1}`;
+  return (
+    <section class="result" aria-label={name} ref={section}>
+      <h2>{name}</h2>
+      {over && <p class="hidden">{plain()}</p>}
+      <TokenText
+        {...{ tokens: draft, steps, choice: range && choice, ranges: true }}
+        label={`${name}: its tokens`}
+        onChoose={setChoice}
+        onKey={key}
+      />
+      {over && (
+        <>
+          {range ? (
+            <form
+              class="edit"
+              onSubmit={(event) => {
+                event.preventDefault();
+                void type(editor.current!.value);
+              }}
+            >
+              <p class="quiet">{part.length === 1 ? describe(part[0]!, steps) : `${part.length} tokens chosen`}</p>
+              <button type="button" disabled={lockable.length === 0} onClick={toggle}>
+                {isLocked && lockable.length > 0 ? "Unlock" : "Lock"}
+              </button>
+              <label>
+                <span class="hidden">Replace by</span>
+                <textarea
+                  key={`${range.begin}-${range.end}-${draft.length}`}
+                  ref={editor}
+                  rows={1}
+                  defaultValue={part.map((token) => (token.open ? "" : shownText(token))).join("")}
+                  onKeyDown={(event) => {
+                    if (event.key !== "Enter" || event.shiftKey) return;
+                    event.preventDefault();
+                    event.currentTarget.form!.requestSubmit();
+                  }}
+                />
+              </label>
+              <button type="submit">Replace</button>
+            </form>
+          ) : (
+            <p class="quiet">Choose tokens (click or arrow keys, with shift several): space locks, enter edits. Locked ones stay.</p>
+          )}
+          {mistake && (
+            <p role="alert" class="mistake">
+              {mistake}
+            </p>
+          )}
+          <div class="actions">
+            <button
+              type="button"
+              disabled={draft.every(({ locked }) => locked)}
+              onClick={() => void begin(templateOf(draft, ({ locked }) => locked))}
+            >
+              Write the rest again
+            </button>
+            {draft.some(({ open }) => open) && (
+              <button type="button" onClick={() => void begin(templateOf(draft, ({ open }) => !open))}>
+                Continue
+              </button>
+            )}
+            <CopyButton label="Copy text" content={plain} />
+          </div>
+        </>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,148 @@
+/** Write: a text with holes is filled before one's eyes, and worked on. */
+import { useRef } from "preact/hooks";
+import { Colouring } from "../parts/colouring.tsx";
+import { asked, samplers, type Asked, currentLink } from "../session/link.ts";
+import { status } from "../session/model.ts";
+import { mistake, run, stopRun, type Run } from "../session/run.ts";
+import { begin, drawSeed, keepSeed } from "./begin.ts";
+import { CopyButton } from "./copy-button.tsx";
+import { Result } from "./result.tsx";
+import "./write.css";
+
+const change = (part: Partial<Asked>): void => void (asked.value = { ...asked.value, ...part });
+
+export function WriteView() {
+  const form = useRef<HTMLFormElement>(null);
+  const text = useRef<HTMLTextAreaElement>(null);
+  const { template, count, steps, seed, sampler, temperature } = asked.value;
+  const now = run.value;
+  const running = now?.state === "running";
+
+  /** Puts a hole in the place of what is selected, its length selected for typing another. */
+  const insertHole = (): void => {
+    const area = text.current!;
+    const from = area.selectionStart;
+    area.setRangeText("[[8]]", from, area.selectionEnd);
+    area.setSelectionRange(from + 2, from + 3);
+    area.focus();
+    change({ template: area.value });
+  };
+  /** A whole number of one setting; what the field itself refuses is not taken. */
+  const number = (key: "count" | "steps" | "seed" | "temperature", label: string, range: { min: number; max: number; step?: number }) => (
+    <label>
+      {label}
+      <input
+        type="number"
+        required
+        {...range}
+        value={{ count, steps, seed, temperature }[key]}
+        onInput={({ currentTarget }) => currentTarget.validity.valid && change({ [key]: currentTarget.valueAsNumber })}
+      />
+    </label>
+  );
+
+  return (
+    <>
+      <form
+        ref={form}
+        class="ask"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void begin(template);
+        }}
+        onKeyDown={(event) => {
+          if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+          event.preventDefault();
+          form.current!.requestSubmit();
+        }}
+      >
+        <label for="template">A text with holes</label>
+        <textarea
+          id="template"
+          ref={text}
+          rows={4}
+          required
+          aria-describedby="template-help"
+          value={template}
+          onInput={(event) => change({ template: event.currentTarget.value })}
+        />
+        <p id="template-help" class="quiet">
+          <code>[[8]]</code> is a hole of 8 tokens, <code>[[ ]]</code> takes what is left of the model's length, <code>\[[</code> is two
+          brackets.
+        </p>
+        <div class="fields">
+          {number("steps", "Steps", { min: 1, max: 4096 })}
+          {number("count", "Texts", { min: 1, max: 4 })}
+          <label>
+            Sampler
+            <select value={sampler} onChange={(event) => change({ sampler: event.currentTarget.value as Asked["sampler"] })}>
+              {samplers.map((name) => (
+                <option key={name}>{name}</option>
+              ))}
+            </select>
+          </label>
+          {number("temperature", "Temperature", { min: 0.1, max: 2, step: 0.1 })}
+          {number("seed", "Seed", { min: 0, max: Number.MAX_SAFE_INTEGER })}
+          <button type="button" onClick={drawSeed}>
+            Another seed
+          </button>
+          <label class="check">
+            <input type="checkbox" checked={keepSeed.value} onChange={(event) => void (keepSeed.value = event.currentTarget.checked)} />
+            keep the seed
+          </label>
+        </div>
+        <div class="actions">
+          <button type="submit" class="primary" aria-keyshortcuts="Control+Enter" title="Ctrl+Enter">
+            Write
+          </button>
+          <button type="button" disabled={!running} onClick={stopRun}>
+            Stop
+          </button>
+          <button type="button" onClick={insertHole}>
+            Insert a hole
+          </button>
+          <CopyButton label="Copy link" title="A link to this text with its holes and settings" content={currentLink} />
+          {running && <Steps run={now} />}
+        </div>
+      </form>
+      <p role="status" class="quiet">
+        {outcome(now)}
+      </p>
+      {mistake.value && (
+        <p role="alert" class="mistake">
+          {mistake.value}
+        </p>
+      )}
+      {now && now.frames[0]!.length > 0 && (
+        <>
+          <Colouring steps={now.frames[0]![0]!.steps} />
+          <div class="results">
+            {now.frames.map((_, sequence) => (
+              <Result key={sequence} run={now} sequence={sequence} />
+            ))}
+          </div>
+        </>
+      )}
+    </>
+  );
+}
+
+function Steps({ run: { frames } }: { readonly run: Run }) {
+  const { step, steps } = frames.at(-1)!.at(-1) ?? { step: 0, steps: 1 };
+  return (
+    <label class="steps">
+      <progress value={step} max={steps} /> step {step} of {steps}
+    </label>
+  );
+}
+
+/** What the live region says: that it begins, and how it ended. */
+function outcome(now: Run | undefined): string {
+  if (status.value.kind === "loading") return "The model is loading.";
+  if (!now || mistake.value) return "";
+  const last = now.frames[0]!.at(-1);
+  if (now.state === "running") return "Writing.";
+  if (now.state === "stopped") return last ? `Stopped at step ${last.step} of ${last.steps}.` : "Stopped.";
+  if (now.source.kind === "file") return `${now.source.name}, written by ${now.source.model}.`;
+  return `Done in ${(now.result!.milliseconds / 1000).toFixed(1)} seconds.`;
+}

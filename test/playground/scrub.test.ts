@@ -1,0 +1,83 @@
+/** Scrub, in a real browser: a run under the slider, its laws, and its file, which Node proves bit for bit. */
+import { readFile } from "node:fs/promises";
+import type { Locator, Page } from "playwright-core";
+import { expect, it } from "vitest";
+import { formatTrajectory, load, parseTrajectory, record, replayTrajectory, verifyTrajectory } from "../../src/index.ts";
+import { inChromium } from "../browser/chromium.ts";
+import { builtPage, expectAccessible, write } from "./page.ts";
+
+const template = "Once upon a time[[8]] the dragon[[6]].";
+const hash = new URLSearchParams({ view: "write", text: template, steps: "8", seed: "3", count: "2" }).toString();
+
+const tokens = (page: Page): Locator => page.getByRole("listbox", { name: "The text at this step" }).getByRole("option");
+const openCount = (page: Page): Promise<number> => page.locator(".tokens .token.open").count();
+
+inChromium("Scrub", () => {
+  const open = builtPage();
+
+  it("goes through the last run: text, story and law of a position; saves it, and Node writes it again bit for bit", () =>
+    open(hash, async (page) => {
+      await write(page);
+      await page.getByRole("tab", { name: "Scrub" }).click();
+      const slider = page.getByRole("slider", { name: "Step" });
+      expect(await openCount(page)).toBe(0);
+      await slider.press("Home");
+      await expect.poll(() => openCount(page)).toBe(14);
+
+      const download = page.waitForEvent("download");
+      await page.getByRole("button", { name: "Save the recording" }).click();
+      const trajectory = parseTrajectory(await readFile(await (await download).path(), "utf8"), "run.jsonl");
+      const model = await load("fairytales", { device: "wasm", threads: 1 });
+      await verifyTrajectory(model, trajectory, "run.jsonl");
+
+      const frames = [...replayTrajectory(trajectory, 1)];
+      await page.getByRole("combobox", { name: "Text", exact: true }).selectOption({ label: "2" });
+      await slider.press("Home");
+      for (const { changed } of frames.slice(1)) {
+        await slider.press("ArrowRight");
+        await expect.poll(() => page.locator(".tokens .token.now").count()).toBe(changed.length);
+      }
+
+      // The law of an open position, where the slider rests: what the model itself says.
+      const k = frames.findIndex(({ tokens }) => tokens.filter((token) => token === model.tokenizer.size).length <= 10);
+      for (let i = frames.length - 1; i > k; i--) await slider.press("ArrowLeft");
+      const { tokens: states, sigma } = frames[k]!;
+      const position = states.indexOf(model.tokenizer.size);
+      await tokens(page).nth(position).click();
+      const laws = await model.laws(Int32Array.from(states), sigma, { top: 8 });
+      await model.dispose();
+      const law = laws.find((law) => law.position === position)!;
+      const story = page.getByRole("region", { name: `Position ${position + 1}` });
+      await story.getByText(`Entropy ${law.entropy.toFixed(2)} nats`).waitFor();
+      expect(await story.locator(".law tbody tr").count()).toBe(9);
+      expect(await page.locator(".entropy .bar").count()).toBe(laws.length);
+      const { step } = trajectory.changes.find((change) => change.sequence === 1 && change.position === position)!;
+      expect(await story.locator("tbody tr").first().locator("td").first().textContent()).toBe(String(step));
+      await expectAccessible(page);
+    }));
+
+  it("opens a file that Node recorded, and refuses one that was altered", () =>
+    open("view=scrub", async (page) => {
+      const model = await load("fairytales", { device: "cpu" });
+      const recorder = record(model);
+      const [sample] = await recorder.sample({ prompt: "The king", length: 16, steps: 4, seed: 5 });
+      const file = formatTrajectory(recorder.trajectory());
+      await model.dispose();
+      await page.getByLabel("Runs in").selectOption("wasm");
+      const give = (text: string): Promise<void> =>
+        page.getByLabel("A recorded run").setInputFiles({ name: "mine.jsonl", mimeType: "text/plain", buffer: Buffer.from(text) });
+      await give(file);
+      await tokens(page).first().waitFor();
+      await page.waitForFunction(() => !document.querySelector(".tokens")!.textContent.includes("…"));
+      expect((await tokens(page).allTextContents()).join("")).toBe(sample!.text);
+      await page.getByRole("slider", { name: "Step" }).press("Home");
+      await page.getByRole("button", { name: "Play" }).click();
+      await page.getByRole("button", { name: "Pause" }).waitFor();
+      await page.getByRole("button", { name: "Play" }).waitFor();
+      expect(await openCount(page)).toBe(0);
+
+      await give(file.replace('"step":1', '"step":2'));
+      await page.getByRole("alert").waitFor();
+      expect(await page.getByRole("alert").textContent()).toMatch(/^mine\.jsonl:1: was altered/);
+    }));
+});
