@@ -77,12 +77,8 @@ export async function serverBackend({ address, name, key, signal }: ServerOption
     laws: async (tokens, sigma, { top, signal }) =>
       (await json<{ laws: readonly Law[] }>("v1/laws", { model, tokens, sigma, top }, signal)).laws,
     async likelihood(text, { samples, seed, signal }): Promise<Likelihood> {
-      const { bound } = await json<{ bound: { nats: number; standardError: number; tokens: number } }>(
-        "v1/score",
-        { model, template: `[[\\${text}]]`, samples, seed, top: 0 },
-        signal,
-      );
-      return { natsPerToken: bound.nats / bound.tokens, standardError: bound.standardError / bound.tokens };
+      const { natsPerToken, standardError } = await json<Likelihood>("v1/likelihood", { model, text, samples, seed }, signal);
+      return { natsPerToken, standardError };
     },
     encode: async (text) => (await json<{ tokens: number[] }>("v1/tokens", { model, text })).tokens,
     textsOf: async (tokens) => (await json<{ texts: string[] }>("v1/tokens", { model, tokens })).texts,

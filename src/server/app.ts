@@ -9,6 +9,7 @@ import { docsPage, styleDigest, type Document } from "./docs-page.ts";
 import { ApiError, apiError } from "./errors.ts";
 import { infill } from "./infill.ts";
 import { laws } from "./laws.ts";
+import { likelihood } from "./likelihood.ts";
 import { llamaInfill } from "./llama-infill.ts";
 import { page, type PageOptions } from "./page.ts";
 import { schemasOf } from "./schemas.ts";
@@ -74,6 +75,7 @@ export function createApp(options: AppOptions): OpenAPIHono {
   llamaInfill(app, service, schemas);
   score(app, service, schemas);
   laws(app, service, schemas);
+  likelihood(app, service, schemas);
   tokens(app, service, schemas);
 
   const get = (path: string, summary: string, handle: (c: Context) => Response | Promise<Response>): void => {

@@ -88,6 +88,7 @@ async function query(model: Model, task: QueryJob, signal: AbortSignal): Promise
 
 async function answerOf(model: Model, task: QueryJob, signal: AbortSignal): Promise<Extract<Result, { kind: "query" }>["answer"]> {
   if (task.kind === "laws") return { laws: await model.laws(task.tokens, task.sigma, { ...task, signal }) };
+  if (task.kind === "likelihood") return model.likelihood(task.text, { ...task, signal });
   if (task.kind === "score") {
     const { template, candidates, top, ...options } = task;
     if (candidates) return model.rank(template, candidates, { ...options, signal });

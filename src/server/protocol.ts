@@ -3,7 +3,7 @@
  * whom is not here (host.ts), nor what a job does (engine.ts).
  */
 import type { Template } from "../diffusion/template.ts";
-import type { PositionLaw, Ranking, Score } from "../objectives/sedd-model.ts";
+import type { Likelihood, PositionLaw, Ranking, Score } from "../objectives/sedd-model.ts";
 import type { SamplerName } from "../diffusion/sampler.ts";
 
 /** Texts to write. */
@@ -35,6 +35,14 @@ export interface ScoreJob {
   readonly length?: number | undefined;
 }
 
+/** The bound on −log p of a text. */
+export interface LikelihoodJob {
+  readonly kind: "likelihood";
+  readonly text: string;
+  readonly samples?: number | undefined;
+  readonly seed?: number | undefined;
+}
+
 /** The laws of clean tokens at positions of a noisy text. */
 export interface LawsJob {
   readonly kind: "laws";
@@ -52,7 +60,7 @@ export interface TokensJob {
 }
 
 /** A question with one answer. */
-export type QueryJob = ScoreJob | LawsJob | TokensJob;
+export type QueryJob = ScoreJob | LikelihoodJob | LawsJob | TokensJob;
 export type Job = GenerateJob | QueryJob;
 
 /** One text of a GenerateJob. */
@@ -71,6 +79,7 @@ export type Result =
       readonly answer:
         | Score
         | Ranking
+        | Likelihood
         | { readonly laws: readonly PositionLaw[] }
         | { readonly tokens: readonly number[]; readonly texts: readonly string[] };
     };

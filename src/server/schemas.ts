@@ -157,6 +157,13 @@ export const schemasOf = (limits: Limits) => {
       })
       .refine(({ candidates, top }) => !candidates || top === undefined || top === null, { path: ["top"], error: "not with candidates" }),
 
+    likelihood: z.strictObject({
+      model,
+      text: text.min(1),
+      samples: whole(2, 1024).nullish().openapi({ description: "Noisy copies of each window, default 8." }),
+      seed: seed.openapi({ description: "Of the noise, default 0, so that texts compare." }),
+    }),
+
     laws: z.strictObject({
       model,
       tokens: tokenIds.min(1).openapi({ description: "Token ids; under absorb, the vocabulary's size is MASK." }),

@@ -62,10 +62,12 @@ describe("what is given comes back unchanged", () => {
       fc.asyncProperty(fc.array(piece, { minLength: 1, maxLength: 6 }), fc.nat(), async (pieces, seed) => {
         const template = pieces.map(({ text, size }) => (size > 0 ? `[[${size}]]` : quoteTemplate(text))).join("");
         const [sample] = await model.infill(template, { seed, steps: 2 });
-        // Neighbouring texts are one span, encoded together.
+        // Neighbouring texts are one span, encoded together; neighbouring holes are decoded together, as a character may be spread over them.
         const spans: { text: string; size: number }[] = [];
         for (const { text, size } of pieces) {
-          if (size === 0 && spans.at(-1)?.size === 0) spans.at(-1)!.text += text;
+          const last = spans.at(-1);
+          if (last && size === 0 && last.size === 0) last.text += text;
+          else if (last && size > 0 && last.size > 0) last.size += size;
           else spans.push({ text, size });
         }
         let place = 0;

@@ -88,6 +88,17 @@ test("/v1/infill: given tokens come back as they are; snapshots say what is give
   for (const given of [[99], [-1], [0.5], ["a"]]) expect((await served.post("/v1/infill", { spans: [{ given }] })).status).toBe(400);
 });
 
+test("/v1/likelihood: what model.likelihood says", async () => {
+  const served = await serveTiny();
+  const model = await load(served.folder, { threads: 1 });
+  const text = "the fox and the king";
+  const likelihood = await model.likelihood(text, { samples: 4, seed: 3 });
+  await model.dispose();
+  expect(await (await served.post("/v1/likelihood", { text, samples: 4, seed: 3 })).json()).toEqual({ ...likelihood, model: "tiny" });
+  for (const wrong of [{}, { text: "" }, { text, samples: 1 }, { text, template: text }])
+    expect((await served.post("/v1/likelihood", wrong)).status, JSON.stringify(wrong)).toBe(400);
+});
+
 test("/v1/laws: what model.laws says; /v1/tokens: a text as tokens, and back", async () => {
   const served = await serveTiny();
   const model = await load(served.folder, { threads: 1 });
