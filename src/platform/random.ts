@@ -19,16 +19,15 @@ export interface Random {
 
 /** The stream named by a seed (an integer below 2^53) and further integers: `random(seed, sampleIndex)`. */
 export function random(seed: number, ...stream: number[]): Random {
-  const words = new Uint32Array(4);
-  const mix = splitMix32();
+  const mix = mixer();
   for (const value of [seed, stream.length, ...stream]) {
     if (!Number.isSafeInteger(value)) throw new RangeError(`random: a seed and a stream are integers below 2^53, got ${value}`);
     mix.absorb(value >>> 0);
     mix.absorb(Math.floor(value / 2 ** 32) >>> 0);
   }
-  for (let i = 0; i < 4; i++) words[i] = mix.next();
-  words[0] |= 1; // the all-zero state is the generator's only fixed point
-  return randomFromState([...words]);
+  const words = mix.squeeze();
+  words[0]! |= 1; // the all-zero state is the generator's only fixed point
+  return randomFromState(words);
 }
 
 /** A generator that goes on from a saved state. */
@@ -46,21 +45,29 @@ export function randomFromState(state: readonly number[]): Random {
 /** A seed for a user who gave none: 32 bits, so that it is short to type. */
 export const drawSeed = (): number => crypto.getRandomValues(new Uint32Array(1))[0]!;
 
-/** SplitMix32's finaliser, absorbing words and then squeezing them out. */
-function splitMix32() {
-  let state = 0x9e3779b9;
+/**
+ * Words into 128 bits. Each word goes through four lanes in turn, scrambled as in SplitMix32: for a given word a bijection of the state, and for a given state
+ * another state for every word. So two names share a stream no sooner than chance has it among 2^128.
+ */
+function mixer() {
+  const lanes = [0x9e3779b9, 0x243f6a88, 0xb7e15162, 0x6a09e667];
   const scramble = (z: number): number => {
     z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
     z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
     return (z ^ (z >>> 15)) >>> 0;
   };
+  const absorb = (word: number): void => {
+    let carry = word;
+    for (let i = 0; i < 4; i++) carry = lanes[i] = scramble((lanes[i]! + carry + 0x9e3779b9) >>> 0);
+    lanes[0] = (lanes[0]! + carry) >>> 0;
+  };
   return {
-    absorb(word: number): void {
-      state = scramble((state ^ word) >>> 0) + 0x9e3779b9;
-    },
-    next(): number {
-      state = (state + 0x9e3779b9) >>> 0;
-      return scramble(state);
+    absorb,
+    /** The state, after every word has reached every lane. */
+    squeeze(): number[] {
+      absorb(0);
+      absorb(0);
+      return [...lanes];
     },
   };
 }

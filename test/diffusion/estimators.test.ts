@@ -154,7 +154,7 @@ function atOnce(x0: Int32Array, m: number): number {
 }
 
 describe("the three on a score that is no law's", () => {
-  const many = copies(60);
+  const many = copies(120);
   const run = (estimator: Estimator, seed: number) => estimator(wild, logLinear(), many, { ...options, random: random(seed) });
   it("agree: integral, exact-k, and unmasking with its excess", async () => {
     const [integral, exactK] = [summariseBound(await run(boundSamples, 1)), summariseBound(await run(exactKSamples, 2))];

@@ -138,7 +138,7 @@ describe("the judgement", () => {
       const [least, most] = [Math.min(...truth), Math.max(...truth)];
       if (most - least < 0.7) continue;
       seen++;
-      const nats = await givenNats(score, logLinear(), candidates, [template.startsWith("[") ? 0 : 1], { seed: 2, samples: 64 });
+      const nats = await givenNats(score, logLinear(), candidates, [template.startsWith("[") ? 0 : 1], { seed: 2, samples: 512 });
       expect(nats[truth.indexOf(least)]).toBeLessThan(nats[truth.indexOf(most)]!);
     }
     expect(seen).toBeGreaterThan(1);

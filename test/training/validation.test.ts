@@ -168,11 +168,13 @@ test.each([
     // Every window of this source is the same one.
     const source: TokenSource = { count: 1000, window: async () => window };
     const parameters = shaken(config);
-    const validation = await createValidation(seddObjective(config), config, source, { windows: 3200, length, seed: 7 }, runtime);
+    const windows = config.graph === "uniform" ? 16_000 : 3200;
+    const validation = await createValidation(seddObjective(config), config, source, { windows, length, seed: 7 }, runtime);
     const ours = await validation.bound(parameters);
     await validation.dispose();
     const score = networkScore(config, parameters, runtime);
-    const bound = summariseBound(await boundSamples(score, noiseFrom(config.noise), [window], { samples: 2048, random: random(9) }));
+    const samples = config.graph === "uniform" ? 10_240 : 2048;
+    const bound = summariseBound(await boundSamples(score, noiseFrom(config.noise), [window], { samples, random: random(9) }));
     await score.dispose();
     const error = Math.hypot(ours.standardError, bound.standardError / length);
     // 4.5 combined standard errors (two-sided 7e-6, fixed seeds); the bar itself must be small enough to tell the terms apart (the uniform graph's
