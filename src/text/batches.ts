@@ -103,8 +103,8 @@ export interface WeightedLength {
   readonly weight: number;
 }
 
-/** The window length of a batch: a function of the seed and the batch's number alone, so there is no state to save. */
-export function windowLength(lengths: readonly WeightedLength[], seed: number, batch: number): number {
+/** Which of `lengths` a batch has: a function of the seed and the batch's number alone, so there is no state to save. */
+export function drawWindow<T extends WeightedLength>(lengths: readonly T[], seed: number, batch: number): T {
   const total = lengths.reduce((sum, { weight }) => sum + weight, 0);
   if (!(total > 0) || lengths.some(({ weight }) => !(weight >= 0))) {
     throw new UserError(
@@ -112,8 +112,7 @@ export function windowLength(lengths: readonly WeightedLength[], seed: number, b
     );
   }
   let left = random(seed, LENGTHS, batch).uniform() * total;
-  const drawn = lengths.find(({ weight }) => (left -= weight) < 0) ?? lengths.findLast(({ weight }) => weight > 0)!;
-  return drawn.length;
+  return lengths.find(({ weight }) => (left -= weight) < 0) ?? lengths.findLast(({ weight }) => weight > 0)!;
 }
 
 /** All tokens in order, in windows of `length` and a shorter last one: for evaluation. */

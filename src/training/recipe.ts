@@ -53,7 +53,19 @@ const schema = z.strictObject({
     dropout: z.number().min(0).lt(1).default(0),
   }),
   /** Window lengths in tokens, each a share of the batches; the longest is the model's length. */
-  windows: z.array(z.strictObject({ length: count, weight: positive.default(1) })).min(1),
+  windows: z
+    .array(
+      z.strictObject({
+        length: count,
+        weight: positive.default(1),
+        /** Of its forward passes; default `batch.tokens`. */
+        tokens: count.optional(),
+        /** The first and the last step that may take it; from the beginning and to the end if left out. */
+        from: count.optional(),
+        until: count.optional(),
+      }),
+    )
+    .min(1),
   batch: z.strictObject({
     /** Tokens of a forward pass: each length takes as many rows as fit. */
     tokens: count,
@@ -123,23 +135,31 @@ function parseYaml(text: string, where: string): unknown {
 export function checkRecipe(raw: unknown, where: string): Recipe {
   const result = schema.safeParse(raw);
   if (!result.success) throw new UserError(`${where}: ${describeIssues(result.error.issues, raw, schema)}`);
-  const { network, batch, windows, objective: written } = result.data;
+  const { network, batch, windows, schedule, objective: written } = result.data;
   const isAbsorb = written.graph === "absorb";
-  const { parameterization = isAbsorb ? "normalized" : "score", scaleBySigma = isAbsorb, noise: schedule } = written;
+  const { parameterization = isAbsorb ? "normalized" : "score", scaleBySigma = isAbsorb, noise } = written;
   const recipe = { ...result.data, objective: { ...written, parameterization, scaleBySigma } };
   const wrong = mismatch(recipe.objective);
   if (wrong) throw new UserError(`${where}: objective.${wrong.key}: ${wrong.why}`);
   if (network.hidden % (2 * network.heads) !== 0) {
     throw new UserError(`${where}: network.hidden: ${network.hidden} must be a multiple of twice network.heads (${network.heads})`);
   }
-  for (const { length } of windows) {
-    if (batch.tokens % length !== 0)
-      throw new UserError(`${where}: batch.tokens: ${batch.tokens} must be a multiple of the window length ${length}`);
+  for (const [i, { length, tokens, from, until }] of windows.entries()) {
+    if ((tokens ?? batch.tokens) % length !== 0) {
+      const key = tokens === undefined ? "batch.tokens" : `windows.${i}.tokens`;
+      throw new UserError(`${where}: ${key}: ${tokens ?? batch.tokens} must be a multiple of the window length ${length}`);
+    }
+    if (until !== undefined && from !== undefined && until < from)
+      throw new UserError(`${where}: windows.${i}.until: ${until} is before its from, ${from}`);
   }
+  // Where one ends another must go on.
+  for (const step of [1, ...windows.map(({ until }) => (until ?? Infinity) + 1)])
+    if (step <= schedule.steps && windowsAt(recipe, step).length === 0)
+      throw new UserError(`${where}: windows: none is for step ${step}; let one begin there (from) or end later (until)`);
   if (new Set(windows.map(({ length }) => length)).size !== windows.length)
     throw new UserError(`${where}: windows: a length stands there twice (${windows.map(({ length }) => length).join(", ")})`);
-  if (schedule.kind === "geometric" && schedule.sigmaMin >= schedule.sigmaMax)
-    throw new UserError(`${where}: objective.noise.sigmaMin: ${schedule.sigmaMin} must be below sigmaMax (${schedule.sigmaMax})`);
+  if (noise.kind === "geometric" && noise.sigmaMin >= noise.sigmaMax)
+    throw new UserError(`${where}: objective.noise.sigmaMin: ${noise.sigmaMin} must be below sigmaMax (${noise.sigmaMax})`);
   return recipe;
 }
 
@@ -163,6 +183,10 @@ function setKey(raw: unknown, override: string): unknown {
   };
   return inside(raw, path);
 }
+
+/** The windows that a step may take. */
+export const windowsAt = ({ windows }: Pick<Recipe, "windows">, step: number): Recipe["windows"] =>
+  windows.filter(({ from = 1, until = Infinity }) => from <= step && step <= until);
 
 /** The model's length: the longest window. */
 export const lengthOf = ({ windows }: Recipe): number => Math.max(...windows.map(({ length }) => length));

@@ -3,16 +3,17 @@ import { cores, joinPath, lockFolder, macrotask, makeFolder } from "#platform";
 import { noiseFrom } from "../diffusion/noise.ts";
 import { run } from "../diffusion/sampler.ts";
 import { networkScore } from "../objectives/sedd-score.ts";
+import type { BatchShape } from "../objectives/objective.ts";
 import { UserError } from "../platform/errors.ts";
 import { random } from "../platform/random.ts";
 import type { CompileOptions } from "../tensor/index.ts";
-import { windowLength } from "../text/batches.ts";
+import { drawWindow } from "../text/batches.ts";
 import { beginRun, describeRun, type BeginOptions, type Run } from "./begin.ts";
 import { CHECKPOINT, hasCheckpoint, removeAborted, writeCheckpoint } from "./checkpoint.ts";
 import { lossRunner } from "./loss.ts";
 import { appendMetric, type Metric } from "./metrics.ts";
 import { createOptimizer } from "./optimizer.ts";
-import { lengthOf } from "./recipe.ts";
+import { lengthOf, windowsAt } from "./recipe.ts";
 import { learningRateFactor } from "./schedule.ts";
 import { createValidation } from "./validation.ts";
 
@@ -120,13 +121,12 @@ async function loop(
     const score = own(networkScore(config, state.ema, runtime));
 
     /** The summed gradient of a step's forward passes, in `gradients`; returns the summed loss and the tokens. */
-    const differentiate = async (number: number, windowTokens: number): Promise<{ sum: number; count: number }> => {
-      const shape = { batch: recipe.batch.tokens / windowTokens, length: windowTokens };
+    const differentiate = async (number: number, shape: BatchShape): Promise<{ sum: number; count: number }> => {
       // Times are stratified over the whole step: pass m of n has the strata m, m + n, m + 2n … of all.
       const u = random(seed, STEP_STREAM, number).uniform();
       let [sum, count] = [0, 0];
       for (let pass = 0; pass < accumulate; pass++) {
-        const batch = await sampler.nextBatch(shape.batch, windowTokens);
+        const batch = await sampler.nextBatch(shape.batch, shape.length);
         const corruption = objective.corrupt(batch, shape, random(seed, STEP_STREAM, number, pass), true, (pass + u) / accumulate);
         sum += await losses.run(state.parameters, corruption, shape, pass === 0 ? gradients : partial);
         if (pass > 0) for (let i = 0; i < gradients.length; i++) gradients[i]! += partial[i]!;
@@ -154,8 +154,8 @@ async function loop(
 
     while (step < steps && !signal?.aborted) {
       const number = step + 1;
-      const windowTokens = windowLength(recipe.windows, seed, number);
-      const { sum, count } = await differentiate(number, windowTokens);
+      const { length: windowTokens, tokens: passTokens = recipe.batch.tokens } = drawWindow(windowsAt(recipe, number), seed, number);
+      const { sum, count } = await differentiate(number, { batch: passTokens / windowTokens, length: windowTokens });
       const factor = learningRateFactor(recipe.schedule, number);
       const norm = Number.isFinite(sum)
         ? await optimizer.update(state, gradients, { step: number, factor, scale: 1 / count, emaDecay: recipe.ema })

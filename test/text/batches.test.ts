@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/platform/errors.ts";
-import { epochStarts, windowLength, windowSampler, windowsInOrder, type SamplerState } from "../../src/text/batches.ts";
+import { drawWindow, epochStarts, windowSampler, windowsInOrder, type SamplerState } from "../../src/text/batches.ts";
 import { memorySource } from "../../src/text/source.ts";
 
 /** A corpus whose tokens are their own places. */
@@ -95,7 +95,7 @@ describe("windowSampler", () => {
   });
 });
 
-describe("windowLength", () => {
+describe("drawWindow", () => {
   const lengths = [
     { length: 32, weight: 1 },
     { length: 128, weight: 3 },
@@ -103,8 +103,8 @@ describe("windowLength", () => {
   ];
 
   it("draws by weight, as a function of seed and batch", () => {
-    const drawn = Array.from({ length: 4000 }, (_, batch) => windowLength(lengths, 3, batch));
-    expect(drawn).toEqual(Array.from({ length: 4000 }, (_, batch) => windowLength(lengths, 3, batch)));
+    const drawn = Array.from({ length: 4000 }, (_, batch) => drawWindow(lengths, 3, batch).length);
+    expect(drawn).toEqual(Array.from({ length: 4000 }, (_, batch) => drawWindow(lengths, 3, batch).length));
     expect(new Set(drawn)).toEqual(new Set([32, 128]));
     // Binomial with p = 1/4: standard deviation 0.0068, so 0.034 is five of them.
     expect(Math.abs(drawn.filter((length) => length === 32).length / 4000 - 0.25)).toBeLessThan(0.034);
@@ -113,7 +113,7 @@ describe("windowLength", () => {
   it("refuses weights that are no shares", () => {
     for (const weights of [[], [0], [1, -1], [Number.NaN]]) {
       expect(() =>
-        windowLength(
+        drawWindow(
           weights.map((weight) => ({ length: 8, weight })),
           1,
           0,

@@ -50,7 +50,11 @@ describe("misspelt keys are named in full, with the keys known there", () => {
   test.each([
     ["at the top", { nmae: 1 }, /r\.yaml: nmae: unknown key; known here: name, data, .*checkpoint$/],
     ["in a section", { data: { trian: [] } }, /data\.trian: unknown key; known here: train, valid, separator$/],
-    ["in a list", { windows: [{ length: 16 }, { lenght: 8 }] }, /windows\.1\.lenght: unknown key; known here: length, weight$/],
+    [
+      "in a list",
+      { windows: [{ length: 16 }, { lenght: 8 }] },
+      /windows\.1\.lenght: unknown key; known here: length, weight, tokens, from, until$/,
+    ],
     [
       "in a section that may also be a text",
       { tokenizer: { kind: "bpe", siez: 300 } },
@@ -96,6 +100,19 @@ describe("wrong values are named with what would do", () => {
     [{ tokenizer: { kind: "bep" } }, 'tokenizer.kind: "bep" will not do; expected "bpe" or "character"'],
     [{ windows: [] }, "windows: [] will not do; expected a list of at least 1"],
     [{ windows: [{ length: 16 }, { length: 16 }] }, "windows: a length stands there twice (16, 16)"],
+    [{ windows: [{ length: 16, tokens: 40 }] }, "windows.0.tokens: 40 must be a multiple of the window length 16"],
+    [{ windows: [{ length: 16, from: 5, until: 4 }, { length: 8 }] }, "windows.0.until: 4 is before its from, 5"],
+    [{ windows: [{ length: 16, from: 2 }] }, "windows: none is for step 1; let one begin there (from) or end later (until)"],
+    [
+      {
+        windows: [
+          { length: 16, until: 5 },
+          { length: 8, from: 7 },
+        ],
+        schedule: { steps: 6 },
+      },
+      "windows: none is for step 6",
+    ],
     [{ windows: 16 }, "windows: 16 will not do; expected a list"],
     [{ data: { train: [] } }, "data.train: [] will not do; expected a list of at least 1"],
     [{ data: "corpus.txt" }, 'data: "corpus.txt" will not do; expected a section'],

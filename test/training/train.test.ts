@@ -66,6 +66,22 @@ test("tokens and seconds go on over a resumption", async () => {
   expect((await readCheckpoint(out, size)).seconds).toBeGreaterThanOrEqual(steps[5]!.seconds);
 });
 
+test("windows take part from their first step until their last, with passes of their own size, over a resumption too", async () => {
+  const windows = [
+    { length: 8, tokens: 32, until: 3 },
+    { length: 16, from: 3 },
+    { length: 4, from: 5, until: 5, weight: 1e9 },
+  ];
+  const { out, recipe } = setting({ windows, schedule: { steps: 4, decay: "none" } });
+  await train({ recipe, out });
+  await train({ recipe: withSteps(recipe, 6), out, resume: true });
+  const steps = metricsOf(out).filter((metric) => metric.kind === "step");
+  const lengths = steps.map(({ length }) => length);
+  expect([8, 16]).toContain(lengths[2]);
+  expect(lengths).toEqual([8, 8, lengths[2], 16, 4, 16]);
+  expect(steps.map(({ tokens }, i) => tokens - (steps[i - 1]?.tokens ?? 0))).toEqual(lengths.map((length) => (length === 8 ? 32 : 64)));
+});
+
 test("a run that is resumed at or beyond its last step does nothing and says so", async () => {
   const { out, recipe } = setting();
   await train({ recipe, out });
