@@ -1,6 +1,6 @@
 /** The larger operations of a transformer. Each has a gradient written by hand, because the composed one costs more passes over memory. */
 import { apply, applyMany, constant, ones, sameShape, show, sizeOf, TraceError, withGradient, type Tensor } from "../program.ts";
-import { add, broadcast, expect, mul, sigmoid, sub } from "./elementwise.ts";
+import { add, broadcast, exp, expect, mul, sigmoid, sub } from "./elementwise.ts";
 import { matmul } from "./matrix.ts";
 import { reduceSum } from "./reduce.ts";
 import { reshape } from "./shape.ts";
@@ -23,6 +23,23 @@ export function gelu(x: Tensor): Tensor {
     { approximate: { text: "tanh" } },
   );
   return y;
+}
+
+/** GELU, exact form: y = x·Φ(x), Φ the normal law's distribution; so y' = Φ(x) + x·φ(x). */
+export function geluErf(x: Tensor): Tensor {
+  expect("geluErf", "float32", x);
+  const spec = { dtype: "float32", shape: x.shape } as const;
+  return apply(
+    "Gelu",
+    [x],
+    spec,
+    ([d]) => {
+      const below = mul(add(apply("Erf", [mul(x, Math.SQRT1_2)], spec), 1), 0.5);
+      const density = mul(exp(mul(mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+      return [mul(d!, add(below, mul(x, density)))];
+    },
+    { approximate: { text: "none" } },
+  );
 }
 
 /** Softmax over the last axis. */
