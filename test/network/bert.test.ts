@@ -1,7 +1,7 @@
 /** BERT against the transformers library: logits, loss and gradients; and what padding and token types do. */
 import { beforeAll, describe, expect, test } from "vitest";
 import { readBertConfig } from "../../src/formats/transformers-config.ts";
-import { bertHead, bertTrunk } from "../../src/network/bert.ts";
+import { bertHead, bertParameters, bertTrunk } from "../../src/network/bert.ts";
 import { Layout } from "../../src/tensor/index.ts";
 import { golden, goldenJson, relativeError } from "../support/fixtures.ts";
 import { expectGolden, float, int, loadFixture, logitsOf, lossAndGradients, runOnce, toleranceOf, type Loaded } from "./logits.ts";
@@ -25,6 +25,21 @@ test("parameters have the names and shapes of the transformers library", () => {
   const names = loaded.network.parameters.map(({ name }) => name);
   expect([...names].sort()).toEqual([...stored.entries.keys()].sort());
   for (const { name, shape } of loaded.network.parameters) expect([name, ...shape]).toEqual([name, ...stored.shape(name)]);
+});
+
+test("the sizes that were published as BERT base have the 109,514,298 parameters of its masked language model", () => {
+  const sizes = {
+    vocabulary: 30522,
+    positions: 512,
+    hidden: 768,
+    inner: 3072,
+    layers: 12,
+    heads: 12,
+    normEps: 1e-12,
+    types: 2,
+    padding: 0,
+  };
+  expect(new Layout(bertParameters(sizes)).size).toBe(109_514_298);
 });
 
 describe.each(["cpu", "wasm"] as const)("on %s", (device) => {

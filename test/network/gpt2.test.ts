@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { readGpt2Config } from "../../src/formats/transformers-config.ts";
 import { gpt2Head, gpt2Network, gpt2Parameters, gpt2Trunk, type KeysAndValues } from "../../src/network/gpt2.ts";
 import { random } from "../../src/platform/random.ts";
-import type { Data, Device, Spec } from "../../src/tensor/index.ts";
+import { Layout, type Data, type Device, type Spec } from "../../src/tensor/index.ts";
 import { golden, goldenJson, relativeError } from "../support/fixtures.ts";
 import { expectGolden, float, int, loadFixture, logitsOf, lossAndGradients, runOnce, toleranceOf, type Loaded } from "./logits.ts";
 
@@ -28,6 +28,11 @@ test("parameters have the names and shapes of the transformers library", () => {
   const names = loaded.network.parameters.map(({ name }) => name);
   expect([...names].sort()).toEqual([...stored.entries.keys()].sort());
   for (const { name, shape } of loaded.network.parameters) expect([name, ...shape]).toEqual([name, ...stored.shape(name)]);
+});
+
+test("the sizes that were published as GPT-2 small have its 124,439,808 parameters", () => {
+  const small = { vocabulary: 50257, positions: 1024, hidden: 768, inner: 3072, layers: 12, heads: 12, normEps: 1e-5 };
+  expect(new Layout(gpt2Parameters(small)).size).toBe(124_439_808);
 });
 
 test("a fresh network has GPT-2's initialisation", () => {
