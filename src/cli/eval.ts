@@ -3,6 +3,7 @@ import { readText } from "#platform";
 import { Option } from "commander";
 import { UserError } from "../platform/errors.ts";
 import type { Comparison } from "../objectives/sedd-comparison.ts";
+import type { Estimator } from "../objectives/sedd-likelihood.ts";
 import type { Likelihood } from "../objectives/sedd-model.ts";
 import type { Define } from "./commands.ts";
 import type { Io } from "./io.ts";
@@ -10,7 +11,7 @@ import { filled, modelOptions, parseSeed, whole, type ModelOptions } from "./opt
 
 interface Options extends ModelOptions {
   readonly data: string;
-  readonly estimator?: "stratified" | "exact-k" | "any-order" | "left-to-right";
+  readonly estimator?: Estimator;
   readonly against?: string;
   readonly samples?: number;
   readonly seed?: number;
@@ -23,8 +24,8 @@ export const define: Define = (command, io) =>
     .addOption(
       new Option(
         "--estimator <name>",
-        "of the bound: over times, or over the number of masked tokens; or unmask token by token, a call of the network each (default: stratified)",
-      ).choices(["stratified", "exact-k", "any-order", "left-to-right"]),
+        "of the bound: over times, or over the number of masked tokens; or unmask token by token, a call of the network each; pseudo is no likelihood (default: stratified; mlm: pseudo, ardm: exact-k, ar: left-to-right)",
+      ).choices(["stratified", "exact-k", "any-order", "left-to-right", "pseudo"]),
     )
     .option(
       "--against <M2>",
@@ -75,7 +76,7 @@ const summary = ({ model, natsPerToken, bitsPerCharacter, difference, standardEr
 function table(likelihood: Likelihood, data: string, other: Against | undefined): string {
   const { model, tokenCount, characters, natsPerToken, standardError, bitsPerCharacter, bitsPerByte, perplexity, protocol } = likelihood;
   const { terms, bound, noise, ...settings } = protocol;
-  const sign = protocol.estimator === "left-to-right" ? "=" : "≤";
+  const sign = { "left-to-right": "=", pseudo: "~" }[protocol.estimator as string] ?? "≤";
   const errorOf = (value: number): string => ((value * standardError) / natsPerToken).toFixed(4);
   const rows: [string, string][] = [
     ["model", model],

@@ -110,13 +110,20 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, mask?: Tensor): Tenso
 
 /**
  * Rotary position embedding in halves (GPT-NeoX layout): x [batch, length, heads·d] is rotated head by head with angles
- * position·10000^(−2i/d). Linear, so its gradient is the rotation back.
+ * position·10000^(−2i/d). Linear, so its gradient is the rotation back. Positions are 0 … length−1, or `at.positions` (int64 [batch, length]), all below
+ * `at.limit`.
  */
-export function rotary(x: Tensor, heads: number, base = 10000): Tensor {
-  const [, length, width] = x.shape;
-  if (x.rank !== 3 || width! % (2 * heads) !== 0)
+export function rotary(x: Tensor, heads: number, base = 10000, at?: { readonly positions: Tensor; readonly limit: number }): Tensor {
+  const [batch, length, width] = x.shape as [number, number, number];
+  if (x.rank !== 3 || width % (2 * heads) !== 0)
     throw new TraceError(`rotary: expects [batch, length, ${heads} heads × an even width], got ${show(x.shape)}`);
-  return rotate(x, heads, rotaryAngles(length!, width! / heads, base), 1);
+  const positions =
+    at?.positions ??
+    constant(
+      BigInt64Array.from({ length: batch * length }, (_, i) => BigInt(i % length)),
+      [batch, length],
+    );
+  return rotate(x, heads, positions, rotaryAngles(at?.limit ?? length, width / heads, base), 1);
 }
 
 function rotaryAngles(length: number, width: number, base: number): Float64Array {
@@ -128,23 +135,19 @@ function rotaryAngles(length: number, width: number, base: number): Float64Array
   });
 }
 
-function rotate(x: Tensor, heads: number, angles: Float64Array, sign: 1 | -1): Tensor {
-  const [batch, length, width] = x.shape as [number, number, number];
-  const half = width / heads / 2;
-  const cosine = constant(Float32Array.from(angles, Math.cos), [length, half]);
+function rotate(x: Tensor, heads: number, positions: Tensor, angles: Float64Array, sign: 1 | -1): Tensor {
+  const half = x.shape[2]! / heads / 2;
+  const table = [angles.length / half, half];
+  const cosine = constant(Float32Array.from(angles, Math.cos), table);
   const sine = constant(
     Float32Array.from(angles, (angle) => sign * Math.sin(angle)),
-    [length, half],
-  );
-  const positions = constant(
-    BigInt64Array.from({ length: batch * length }, (_, i) => BigInt(i % length)),
-    [batch, length],
+    table,
   );
   return apply(
     "RotaryEmbedding",
     [x, cosine, sine, positions],
     { dtype: "float32", shape: x.shape },
-    ([d]) => [rotate(d!, heads, angles, sign === 1 ? -1 : 1)],
+    ([d]) => [rotate(d!, heads, positions, angles, sign === 1 ? -1 : 1)],
     { num_heads: { int: heads } },
   );
 }
