@@ -99,6 +99,8 @@ export interface LikelihoodOptions {
   readonly estimator?: Estimator | undefined;
   /** Noisy copies of each window (any-order: orders; pseudo: positions), default 8. */
   readonly samples?: number | undefined;
+  /** Of windows of tokens: the positions of each, ascending, that are judged; the rest is given. From left to right what follows is not seen. Default: all. */
+  readonly free?: readonly Int32Array[] | undefined;
   /** Default 0: evaluations compare only under the same noise. */
   readonly seed?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -119,18 +121,27 @@ export interface ScoredModel {
 export async function textLikelihood(
   { name, config, tokenizer, score, parameters }: ScoredModel,
   text: string | readonly Int32Array[],
-  { estimator = defaultEstimators[config.sedd.objective ?? "sedd"], samples = 8, seed = 0, signal, onProgress }: LikelihoodOptions = {},
+  {
+    estimator = defaultEstimators[config.sedd.objective ?? "sedd"],
+    samples = 8,
+    free,
+    seed = 0,
+    signal,
+    onProgress,
+  }: LikelihoodOptions = {},
 ): Promise<Likelihood> {
   requireSeed(seed);
   if (!(estimator in estimators)) throw new UserError(`estimator ${String(estimator)}: not known; ${estimatorNames.join(", ")} are`);
   const { sedd, length } = config;
   if (sedd.objective === "ar" && estimator !== "left-to-right")
     throw new UserError(`estimator "${estimator}": this model's likelihood is exact, from left to right; leave estimator out`);
+  if (typeof text === "string" && free) throw new UserError("likelihood: free positions are those of windows of tokens; give no text");
   const { windows, tokenCount, characters, bytes, digest } =
-    typeof text === "string" ? windowsOf(text, tokenizer, length) : counted(text, tokenizer);
+    typeof text === "string" ? windowsOf(text, tokenizer, length) : counted(text, tokenizer, free);
   if (tokenCount === 0) throw new UserError("likelihood: the text is empty; give at least one character");
   const bound = await sampleBound(estimator, sedd, score, windows, {
     samples,
+    free,
     random: random(seed, LIKELIHOOD_STREAM),
     maxRows: rowsPerCall(length),
     signal,
@@ -183,9 +194,9 @@ function windowsOf(text: string, tokenizer: Tokenizer, length: number) {
 }
 
 /** Code points are counted by their first bytes: a window may begin or end within one. End-of-text is no text. */
-function counted(windows: readonly Int32Array[], tokenizer: Tokenizer) {
+function counted(windows: readonly Int32Array[], tokenizer: Tokenizer, free?: readonly Int32Array[]) {
   let [tokenCount, characters, bytes] = [0, 0, 0];
-  for (const window of windows) {
+  for (const window of free?.map((positions, w) => positions.map((i) => windows[w]![i]!)) ?? windows) {
     tokenCount += window.length;
     for (const id of window) {
       if (id === tokenizer.endOfText) continue;
@@ -194,7 +205,7 @@ function counted(windows: readonly Int32Array[], tokenizer: Tokenizer) {
       for (const byte of piece) characters += Number((byte & 0xc0) !== 0x80);
     }
   }
-  return { windows, tokenCount, characters, bytes, digest: windows.join("\n") };
+  return { windows, tokenCount, characters, bytes, digest: [...windows, ...(free ?? [])].join("\n") };
 }
 
 async function sampleBound(

@@ -46,12 +46,12 @@ export interface SeddModel extends Sampling {
   /** Candidates for the places in brackets, the likeliest first; one text a place, or a text alone where there is one place. */
   rank(template: string, candidates: readonly (string | readonly string[])[], options?: Omit<ScoreOptions, "top">): Promise<Ranking>;
   /**
-   * Accuracy and cross-entropy of the tokens of a text when a share of it is masked, at several shares: full windows of the model's length alone. Models of one
-   * length and tokenizer are asked about the same positions.
+   * Accuracy and cross-entropy of the tokens of a text when a share of it is masked, at several shares: full windows of the model's length alone, or windows of
+   * tokens as they are given. Models of one length and tokenizer are asked about the same positions.
    *
    * @throws UserError for a model without masks, or from left to right, and a text of less than two windows
    */
-  maskedPrediction(text: string, options: MaskedPredictionOptions): Promise<MaskedPrediction[]>;
+  maskedPrediction(text: string | readonly Int32Array[], options: MaskedPredictionOptions): Promise<MaskedPrediction[]>;
   /** Milliseconds spent in the network since the last call of this: what is left of a sample's time is the sampler's own. */
   takeNetworkTime(): number;
   dispose(): Promise<void>;
@@ -118,11 +118,17 @@ export function seddModel({ name, config, parameters, tokenizer, runtime, batchi
       return rankCandidates(scored(), template, candidates, options);
     },
     async maskedPrediction(text, options) {
-      const tokens = tokenizerOf().encode(text);
-      const windows = Array.from({ length: Math.floor(tokens.length / length) }, (_, w) => tokens.slice(w * length, (w + 1) * length));
-      return maskedPrediction({ score, config: sedd }, windows, options);
+      return maskedPrediction(
+        { score, config: sedd },
+        typeof text === "string" ? fullWindows(tokenizerOf().encode(text), length) : text,
+        options,
+      );
     },
     takeNetworkTime: () => score.takeNetworkTime(),
     dispose: () => score.dispose(),
   };
 }
+
+/** Tokens cut into windows; those that fill none are left out. */
+export const fullWindows = (tokens: Int32Array, length: number): Int32Array[] =>
+  Array.from({ length: Math.floor(tokens.length / length) }, (_, w) => tokens.slice(w * length, (w + 1) * length));

@@ -54,6 +54,8 @@ const texts = section({
   /** Model whose generative perplexity it is. */
   judge: z.string(),
   perplexity: positive,
+  /** Of the judge's −log p: what compares between judges of different tokenizers. */
+  bitsPerCharacter: estimate.optional(),
   /** Nats, of the samples' own tokens. */
   unigramEntropy: estimate,
   /** Of all n-grams, the share of different ones. */

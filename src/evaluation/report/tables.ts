@@ -128,6 +128,7 @@ export function generationTable(report: Report): Markup {
   );
   return sectionTable(texts(report), "Perplexity under the judge, never without how varied the text is", [
     ["generative perplexity", ({ perplexity }) => perplexity],
+    ["the same in bits per character", ({ bitsPerCharacter }) => bitsPerCharacter ?? "—"],
     ["unigram entropy, nats", ({ unigramEntropy }) => unigramEntropy],
     ...distinct,
     ["repetition", ({ repetition }) => repetition],
