@@ -28,7 +28,7 @@ export const define: Define = (command, io) =>
     .action((recipe: string | undefined, options: Options) => run(recipe, options, io));
 
 async function run(given: string | undefined, { quick, out }: Options, io: Io): Promise<void> {
-  const [{ readComparison }, { compareObjectives }, { duration, trainingProgress }, { UserError }] = await Promise.all([
+  const [{ readComparison }, { compareObjectives }, { duration, statusLine, trainingProgress }, { UserError }] = await Promise.all([
     import("../evaluation/comparison-recipe.ts"),
     import("../evaluation/comparison.ts"),
     import("./progress.ts"),
@@ -39,9 +39,11 @@ async function run(given: string | undefined, { quick, out }: Options, io: Io): 
   const recipe = await readComparison(path);
   const folder = out ?? joinPath("runs", baseName(path).replace(/\.ya?ml$/i, ""));
   let progress: ReturnType<typeof trainingProgress> | undefined;
-  const say = (line: string): void => {
+  const line = io.stderr.isTTY ? statusLine(io.stderr) : undefined;
+  const say = (text: string): void => {
     progress?.close();
-    notice(io, line);
+    line?.clear();
+    notice(io, text);
   };
   const stopping = (): void => say("stopping; what is done is kept, and the same command goes on from here");
   io.signal.addEventListener("abort", stopping, { once: true });
@@ -57,6 +59,7 @@ async function run(given: string | undefined, { quick, out }: Options, io: Io): 
         progress = trainingProgress(io.stderr, steps);
       },
       onMetric: (metric) => metric.kind !== "sample" && progress?.metric(metric),
+      onStep: (name, what) => line?.update(`${name}: ${what}`),
       onMeasure: (name, { measure, kept, seconds }, { done, total }) =>
         say(`measurement ${done} of ${total}: ${name} ${measure}, ${kept ? "kept" : duration(seconds)}`),
     });
@@ -64,6 +67,7 @@ async function run(given: string | undefined, { quick, out }: Options, io: Io): 
     say(`${names} models compared; the report is ${written ? "" : "as it was: "}${joinPath(folder, "report.html")}`);
   } finally {
     progress?.close();
+    line?.clear();
     io.signal.removeEventListener("abort", stopping);
   }
 }

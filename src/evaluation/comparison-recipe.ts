@@ -26,7 +26,7 @@ const evaluation = section({
   /** Texts are written until the perplexity's standard error is below this share of it, or there are `most`. `steps`: default the length. */
   generation: section({
     steps: count.optional(),
-    least: several.default(64),
+    least: several.default(128),
     most: several.default(256),
     error: relative.default(0.02),
   }).prefault({}),
@@ -51,19 +51,20 @@ export type EvaluationSettings = z.infer<typeof evaluation>;
 
 /** Keys of a training recipe, which its own schema checks. */
 const written = z.looseObject({});
+const schedule = z.looseObject({ tokens: count.optional(), minutes: z.number().positive().optional() });
 const schema = section({
-  /** A training recipe's sections but for name and objective; the schedule has tokens in place of steps. */
+  /** A training recipe's sections but for name and objective; the schedule has tokens or minutes in place of steps. */
   training: z.looseObject({
     network: z.looseObject({}),
     batch: z.looseObject({ tokens: count, accumulate: count.default(1) }),
-    schedule: z.looseObject({ tokens: count }),
+    schedule,
   }),
   /** The models to compare, each with what its objective has besides, such as a parameterization. */
   contestants: z.partialRecord(z.enum(contestantNames), written),
   /** A model's folder or name, or how our own `ar` model for it differs from `training`: more tokens, a wider network. */
   judge: z.union([
     z.string().min(1),
-    z.strictObject({ schedule: written.default({}), network: written.default({}), seed: count.optional() }),
+    z.strictObject({ schedule: schedule.default({}), network: written.default({}), seed: count.optional() }),
   ]),
   evaluation,
   /** What readers of the clock should know, such as that the machine was shared. */
@@ -80,11 +81,19 @@ const objectives = {
   "sedd-l2": { kind: "sedd", graph: "absorb", loss: "l2" },
 } as const satisfies Record<Contestant, object>;
 
+/** A run to train: as far as its recipe says, or for so many minutes. */
+export interface Plan {
+  readonly recipe: Recipe;
+  readonly minutes?: number | undefined;
+}
+
 export interface ComparisonRecipe {
   /** In the order of every table. */
-  readonly contestants: ReadonlyMap<Contestant, Recipe>;
+  readonly contestants: ReadonlyMap<Contestant, Plan>;
   /** A model's folder or name, or what to train. */
-  readonly judge: string | Recipe;
+  readonly judge: string | Plan;
+  /** What the contestants have in common: texts, seed, threads, validation. */
+  readonly common: Pick<Recipe, "data" | "tokenizer" | "seed" | "threads" | "validation">;
   /** Of every window, in tokens. */
   readonly length: number;
   readonly evaluation: EvaluationSettings;
@@ -105,41 +114,55 @@ export async function readComparison(path: string): Promise<ComparisonRecipe> {
       throw new UserError(
         `${path}: evaluation.${key}.least: ${evaluation[key].least} will not do; an error needs two batches, ${2 * evaluation.batch} texts, at least`,
       );
-  const recipes = new Map(
-    names.map((name) => [name, trainingRecipe(path, name, training, { ...objectives[name], ...contestants[name] })] as const),
-  );
+  const plans = new Map(names.map((name) => [name, planOf(path, name, training, { ...objectives[name], ...contestants[name] })] as const));
+  const common = plans.get(names[0]!)!.recipe;
   return {
-    contestants: recipes,
-    judge: typeof judge === "string" ? judge : trainingRecipe(path, "judge", withChanges(training, judge), objectives.ar),
-    length: lengthOf([...recipes.values()][0]!),
+    contestants: plans,
+    judge: typeof judge === "string" ? judge : planOf(path, "judge", withChanges(training, judge), objectives.ar),
+    common,
+    length: lengthOf(common),
     evaluation,
     written: result.data,
   };
 }
 
+/** A judge that is trained by tokens is so among contestants that are trained by the clock, and the other way round. */
 const withChanges = (
   training: Written["training"],
   { schedule, network, seed }: Exclude<Written["judge"], string>,
-): Written["training"] => ({
-  ...training,
-  schedule: { ...training.schedule, ...schedule },
-  network: { ...training.network, ...network },
-  ...(seed === undefined ? {} : { seed }),
-});
+): Written["training"] => {
+  const { tokens, minutes, ...times } = training.schedule;
+  const amount = "tokens" in schedule || "minutes" in schedule ? {} : { tokens, minutes };
+  return {
+    ...training,
+    schedule: { ...times, ...amount, ...schedule },
+    network: { ...training.network, ...network },
+    ...(seed === undefined ? {} : { seed }),
+  };
+};
 
-function trainingRecipe(path: string, name: string, training: Written["training"], objective: { readonly kind: string }): Recipe {
+/** The least steps, by whose clock a run of so many minutes is planned. */
+export const TIMED_STEPS = 30;
+
+function planOf(path: string, name: string, training: Written["training"], objective: { readonly kind: string }): Plan {
+  const where = `${path}: training (${name})`;
   const { network, batch, schedule, ...rest } = training;
-  const { tokens, ...times } = schedule;
+  const { tokens, minutes, ...times } = schedule;
   const { conditioning: _, ...withoutNoise } = network;
   if ("steps" in times)
-    throw new UserError(`${path}: training (${name}): schedule.steps: ${String(times.steps)} will not do; give tokens in its place`);
+    throw new UserError(`${where}: schedule.steps: ${String(times.steps)} will not do; give tokens or minutes in its place`);
+  if ((tokens === undefined) === (minutes === undefined))
+    throw new UserError(
+      `${where}: schedule: ${tokens === undefined ? "neither tokens nor minutes" : "both tokens and minutes"}; give one of them`,
+    );
+  const steps = tokens === undefined ? TIMED_STEPS : Math.ceil(tokens / (batch.tokens * batch.accumulate));
   const raw = {
     name,
     ...rest,
     objective,
     network: objective.kind === "sedd" ? network : withoutNoise,
     batch,
-    schedule: { ...times, steps: Math.ceil(tokens / (batch.tokens * batch.accumulate)) },
+    schedule: { ...times, steps },
   };
-  return checkRecipe(raw, `${path}: training (${name})`);
+  return { recipe: checkRecipe(raw, where), minutes };
 }

@@ -32,10 +32,9 @@ export interface ReportParts {
 const FEATURES = "the judge's last hidden states, mean over a text's tokens, at length 1";
 
 export async function comparisonReport(parts: ReportParts): Promise<Report> {
-  const { recipe, machine, ground, contenders, reference } = parts;
+  const { recipe, machine, contenders, reference } = parts;
   const all = [...contenders];
   const differences = trunkDifferences(all.map(([, { config }]) => config));
-  const { name: judge } = ground.judge;
   return {
     version: 1,
     created: new Date().toISOString(),
@@ -43,20 +42,24 @@ export async function comparisonReport(parts: ReportParts): Promise<Report> {
     package: `sedd ${await packageVersion()}`,
     recipe: { ...recipe.written },
     models: Object.fromEntries(all.map(([name, contender], i) => [name, modelOf(contender, parts, differences[i]!)])),
-    reference: textsOf(reference, judge),
+    reference: textsOf(reference, judgeName(parts)),
     protocols: cards(parts),
   };
 }
+
+/** A judge of our own lies in a folder whose name says nothing. */
+const judgeName = ({ recipe, ground }: Pick<ReportParts, "recipe" | "ground">): string =>
+  typeof recipe.judge === "string" ? ground.judge.name : "ar, trained to judge";
 
 function textsOf(measured: MeasuredTexts, judge: string, steps?: number): NonNullable<Report["reference"]> {
   const { texts: _, ...numbers } = measured;
   return { protocol: "generation", judge, ...numbers, ...(steps === undefined ? {} : { steps }) };
 }
 
-function modelOf({ run, config, parameters, measured }: Contender, { ground, contenders }: ReportParts, differs: string): Model {
+function modelOf({ run, config, parameters, measured }: Contender, parts: ReportParts, differs: string): Model {
   const { likelihood, generation, mauve, quality, infilling, masked, samples } = measured;
   const { kind, natsPerToken, bitsPerCharacter } = likelihood;
-  const judge = ground.judge.name;
+  const judge = judgeName(parts);
   const { steps, ...texts } = generation;
   const { texts: _, ...closeness } = mauve;
   const { graph } = config.sedd;
@@ -80,7 +83,7 @@ function modelOf({ run, config, parameters, measured }: Contender, { ground, con
       bothSides: infilling.bothSides ?? { not: "left to right: what follows is not seen" },
       leftOnly: infilling.leftOnly,
     },
-    speed: speedOf(measured, contenders, ground.length),
+    speed: speedOf(measured, parts.contenders, parts.ground.length),
     masked: masked
       ? { protocol: "masked", points: [...masked] }
       : { not: graph === "uniform" ? "its noise has no masks" : "left to right: it reads no masks" },
@@ -95,21 +98,29 @@ function speedOf({ quality }: Measured, contenders: ReportParts["contenders"], l
   return speed ? { protocol: "speed", ...speed } : { not: "does not reach ar's perplexity with the numbers of steps that were measured" };
 }
 
+/** How many texts a curve's points have, alike or one by one. */
+function perPoint(points: Measured["quality"]): string {
+  const alike = new Set(points.map(({ texts }) => texts)).size === 1;
+  return alike ? `${points[0]!.texts} each` : points.map(({ steps, texts }) => `${texts} with ${steps} steps`).join(", ");
+}
+
 /** How each number was made. What differs between models is told by model. */
-function cards({ recipe, command, ground, contenders }: ReportParts): Report["protocols"] {
+function cards(parts: ReportParts): Report["protocols"] {
+  const { recipe, command, ground, contenders } = parts;
   const { settings, test, judge, length } = ground;
   const all = [...contenders];
   const byModel = (of: (measured: Measured) => string): string => {
     const told = all.map(([name, { measured }]) => [name, of(measured)] as const);
     return new Set(told.map(([, what]) => what)).size === 1 ? told[0]![1] : told.map(([name, what]) => `${name} ${what}`).join("; ");
   };
-  const { data, validation } = [...recipe.contestants.values()][0]!;
+  const { data, validation, seed } = recipe.common;
   const note = recipe.written.note ? ` ${recipe.written.note}` : "";
   const beginning = settings.characters === undefined ? "" : `, its first ${settings.characters.toLocaleString("en-US")} characters`;
   const testFile = `${settings.test}${beginning} (SHA-256 ${test.fingerprint}…)`;
   const windowsOf = (count: number): string =>
     `${testFile}: ${spread(test.windows, count).length} of its ${test.windows.length} windows of ${length} tokens, evenly spread`;
-  const judged = `${judge.name}, ${judge.description} (SHA-256 ${judge.weights}…). It reads texts as texts, by its own tokenizer, each by itself.`;
+  const named = judgeName(parts);
+  const judged = `${named}: ${judge.description} (SHA-256 ${judge.weights}…). It reads texts as texts, by its own tokenizer, each by itself.`;
   const seedsOf = (texts: (measured: Measured) => number): number[] =>
     Array.from({ length: Math.max(...all.map(([, { measured }]) => texts(measured))) / settings.batch }, (_, seed) => seed);
   const texts = `texts of ${length} tokens, ${settings.batch} of each seed`;
@@ -133,7 +144,7 @@ function cards({ recipe, command, ground, contenders }: ReportParts): Report["pr
       how: `Of the weights' moving average, on fixed windows under fixed noise: a bound (sedd, ardm), exact (ar), the cross-entropy of the chosen 15 % (mlm). The error is over batches of windows, which are the same for all models. Seconds are of the training's own clock, validation and checkpoints included.${note}`,
       data: data.valid.join(", "),
       samples: `${validation.windows} windows of ${length} tokens every ${validation.every} steps`,
-      seeds: [[...recipe.contestants.values()][0]!.seed],
+      seeds: [seed],
     },
     generation: {
       ...base,
@@ -150,7 +161,7 @@ function cards({ recipe, command, ground, contenders }: ReportParts): Report["pr
       ...base,
       what: "MAUVE-style score (Pillutla et al. 2021) of samples and test text: 1 for sets that cannot be told apart",
       how:
-        `Features: ${FEATURES}; judge: ${judge.name}, ${judge.description}. k-means (the best of 5 beginnings) on both sets together, histograms, area under the curve of divergences, c = 5. ` +
+        `Features: ${FEATURES}; judge: ${named}, ${judge.description}. k-means (the best of 5 beginnings) on both sets together, histograms, area under the curve of divergences, c = 5. ` +
         `Mean over ${settings.mauve.repetitions} repetitions, each with a random half of either set and its own seed; the error is their standard deviation, which estimates that of one score of the whole sets ` +
         "(the jackknife that leaves out half). Features are not those of the paper: scores compare within this report alone.",
       data: windowsOf(settings.generation.least),
@@ -160,9 +171,9 @@ function cards({ recipe, command, ground, contenders }: ReportParts): Report["pr
     quality: {
       ...base,
       what: "Perplexity and entropy of samples, and the seconds that a text takes, by number of steps",
-      how: `Judge: ${judge.name}, as for generation. Seconds are of one text where ${settings.batch} are written at once, programs compiled before; their error is over batches. ar writes a token a step; mlm and ardm settle each token once, so that a step a token is their most.${note}`,
+      how: `Judge: ${named}, as for generation. Seconds are of one text where ${settings.batch} are written at once, programs compiled before; their error is over batches. ar writes a token a step; mlm and ardm settle each token once, so that a step a token is their most.${note}`,
       data: "none",
-      samples: `${texts}, ${adaptive(settings.quality)}: ${byModel(({ quality }) => quality.map(({ steps, texts }) => `${texts} with ${steps} steps`).join(", "))}`,
+      samples: `${texts}, ${adaptive(settings.quality)}: ${byModel(({ quality }) => perPoint(quality))}`,
       seeds: seedsOf(({ quality }) => Math.max(...quality.map(({ texts }) => texts))),
     },
     infilling: {

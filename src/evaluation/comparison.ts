@@ -8,14 +8,14 @@ import type { CompileOptions } from "../tensor/index.ts";
 import { UnknownCharacterError } from "../text/character.ts";
 import { loadTokenizer, type Tokenizer } from "../text/tokenizer.ts";
 import type { Metric } from "../training/train.ts";
-import type { ComparisonRecipe } from "./comparison-recipe.ts";
+import type { ComparisonRecipe, Plan } from "./comparison-recipe.ts";
 import { comparisonReport, type Contender } from "./comparison-report.ts";
 import { trainContestant, type Trained } from "./contestants.ts";
 import { evaluate, measureNames, type Progress } from "./evaluate.ts";
 import { loadJudge } from "./judge.ts";
-import { measureTexts } from "./measures/generation.ts";
+import { measureTexts, type MeasuredTexts } from "./measures/generation.ts";
 import { spread, type Ground } from "./measures/subject.ts";
-import { judgeTexts } from "./measures/texts.ts";
+import { judgeTexts, type JudgedText } from "./measures/texts.ts";
 import { type Contestant, type Report, reportSchema } from "./report/schema.ts";
 import { writeReport } from "./report/write.ts";
 import { openStore, parseOrNothing } from "./store.ts";
@@ -32,6 +32,8 @@ export interface ComparisonOptions {
   /** A training begins, or is looked at: which one of how many. */
   readonly onTraining?: ((name: string, steps: number, place: Place) => void) | undefined;
   readonly onMetric?: ((metric: Metric) => void) | undefined;
+  /** How far the measurement under way is, in words. */
+  readonly onStep?: ((name: Contestant, what: string) => void) | undefined;
   readonly onMeasure?: ((name: Contestant, progress: Progress, place: Place) => void) | undefined;
 }
 
@@ -62,8 +64,7 @@ export async function compareObjectives(options: ComparisonOptions): Promise<{ r
 const JUDGE = "judge";
 
 /** What would otherwise be found wrong after hours of training. */
-async function checkBefore({ contestants, judge, length, evaluation }: ComparisonRecipe): Promise<void> {
-  const { tokenizer } = [...contestants.values()][0]!;
+async function checkBefore({ common: { tokenizer }, judge, length, evaluation }: ComparisonRecipe): Promise<void> {
   if (typeof tokenizer === "string") await readTest(evaluation, await loadTokenizer(tokenizer), length);
   else await readText(evaluation.test);
   if (typeof judge === "string") await (await loadJudge(judge, {})).dispose();
@@ -73,82 +74,80 @@ async function trainAll({ recipe, out, signal, onTraining, onMetric }: Compariso
   const { contestants, judge } = recipe;
   const total = contestants.size + Number(typeof judge !== "string");
   const trained = new Map<Contestant, Trained>();
-  for (const [name, own] of contestants) {
-    onTraining?.(name, own.schedule.steps, { done: trained.size + 1, total });
-    trained.set(name, await trainContestant(own, joinPath(out, name), { signal, onMetric }));
-  }
-  if (typeof judge !== "string") {
-    onTraining?.(JUDGE, judge.schedule.steps, { done: total, total });
-    await trainContestant(judge, joinPath(out, JUDGE), { signal, onMetric });
-  }
+  const trainOne = (name: string, plan: Plan, done: number): Promise<Trained> =>
+    trainContestant(plan, joinPath(out, name), { signal, onMetric, onBegin: (steps) => onTraining?.(name, steps, { done, total }) });
+  for (const [name, plan] of contestants) trained.set(name, await trainOne(name, plan, trained.size + 1));
+  if (typeof judge !== "string") await trainOne(JUDGE, judge, total);
   return trained;
 }
 
 async function measureAll(options: ComparisonOptions, trained: ReadonlyMap<Contestant, Trained>): Promise<Report> {
-  const { recipe, out, signal, onMeasure } = options;
-  const { length, evaluation: settings } = recipe;
-  const runtime: CompileOptions = { threads: [...recipe.contestants.values()][0]!.threads ?? cores(), spinning: false };
+  const { recipe, out, signal, onMeasure, onStep } = options;
+  const { length, evaluation: settings, common } = recipe;
+  const runtime: CompileOptions = { threads: common.threads ?? cores(), spinning: false };
   const judge = await loadJudge(typeof recipe.judge === "string" ? recipe.judge : joinPath(out, JUDGE), runtime);
   try {
-    const { data } = [...recipe.contestants.values()][0]!;
-    const training = (await Promise.all(data.train.map(readText))).join("\n");
-    const contenders = new Map<Contestant, Contender>();
-    let ground: Ground | undefined;
+    const tokenizer = await loadTokenizer(joinPath(out, [...trained.keys()][0]!, "tokenizer.json"));
+    const training = (await Promise.all(common.data.train.map(readText))).join("\n");
+    const ground: Ground = {
+      ...{ settings, judge, length, signal },
+      test: await readTest(settings, tokenizer, length),
+      training: { text: training, fingerprint: await fingerprint(training) },
+    };
+    const ofTest = spread(ground.test.windows, settings.generation.least).map((window) => ({
+      text: tokenizer.decode(window),
+      tokens: [...window],
+    }));
     let human: Promise<readonly Float32Array[]> | undefined;
+    const features = () =>
+      (human ??= judge
+        .judge(
+          ofTest.map(({ text }) => text),
+          signal,
+        )
+        .then((judged) => judged.map(({ features }) => features)));
     const total = trained.size * measureNames.length;
     let done = 0;
+    const contenders = new Map<Contestant, Contender>();
     for (const [name, run] of trained) {
       const folder = joinPath(out, name);
       const { config, parameters, tokenizer } = await readModel(folder);
       const model = seddModel({ name: folder, config, parameters, tokenizer, runtime });
+      const subject = { name, model, fingerprint: await fingerprint(parameters), store: openStore(joinPath(out, "evaluation", name)) };
+      const own = { ...ground, onStep: (what: string) => onStep?.(name, what) };
+      const onProgress = (progress: Progress): void => onMeasure?.(name, progress, { done: ++done, total });
       try {
-        ground ??= {
-          ...{ settings, judge, length, signal },
-          test: await readTest(settings, model.tokenizer, length),
-          training: { text: training, fingerprint: await fingerprint(training) },
-        };
-        const { test } = ground;
-        const featuresOfTest = () =>
-          (human ??= judge
-            .judge(
-              spread(test.windows, settings.generation.least).map((window) => model.tokenizer.decode(window)),
-              signal,
-            )
-            .then((texts) => texts.map(({ features }) => features)));
-        const store = openStore(joinPath(out, "evaluation", name));
-        const measured = await evaluate(
-          { name, model, fingerprint: await fingerprint(parameters), store },
-          ground,
-          featuresOfTest,
-          (progress) => onMeasure?.(name, progress, { done: ++done, total }),
-        );
-        contenders.set(name, { run, config, parameters: parameters.length, measured });
+        contenders.set(name, { run, config, parameters: parameters.length, measured: await evaluate(subject, own, features, onProgress) });
       } finally {
         await model.dispose();
       }
     }
-    const tokenizer = await loadTokenizer(joinPath(out, [...trained.keys()][0]!, "tokenizer.json"));
-    const reference = await measureReference(ground!, tokenizer, out);
-    return await comparisonReport({ ...options, ground: ground!, contenders, reference });
+    return await comparisonReport({ ...options, ground, contenders, reference: await measureReference(ground, ofTest, out) });
   } finally {
     await judge.dispose();
   }
 }
 
-/** The test text's own windows as if a model had written them. */
-function measureReference({ test, settings, judge, training, length, signal }: Ground, tokenizer: Tokenizer, out: string) {
+/** The test text's own windows as if a model had written them: in batches as the models', where they fill one at least. */
+function measureReference(
+  { test, settings, judge, training, length, signal }: Ground,
+  windows: readonly Pick<JudgedText, "text" | "tokens">[],
+  out: string,
+): Promise<MeasuredTexts> {
   const { batch, generation } = settings;
   const key = { test: test.fingerprint, training: training.fingerprint, judge: judge.weights, batch, length, least: generation.least };
   return openStore(joinPath(out, "evaluation")).remember("test-text", key, async () => {
-    const windows = spread(test.windows, generation.least);
-    const texts = windows.map((window) => tokenizer.decode(window));
-    const judged = await judgeTexts(judge, texts, signal);
-    const all = texts.map((text, i) => ({ text, tokens: [...windows[i]!], judged: judged[i]! }));
-    // Batches as the models', where there is text for one at least.
-    const batches = Array.from({ length: Math.max(1, Math.floor(all.length / batch)) }, (_, b) => ({
-      texts: all.slice(b * batch, (b + 1) * batch),
-    }));
-    return measureTexts(batches, training);
+    const judged = await judgeTexts(
+      judge,
+      windows.map(({ text }) => text),
+      signal,
+    );
+    const texts = windows.map((window, i) => ({ ...window, judged: judged[i]! }));
+    const batches = Math.max(1, Math.floor(texts.length / batch));
+    return measureTexts(
+      Array.from({ length: batches }, (_, b) => ({ texts: texts.slice(b * batch, (b + 1) * batch) })),
+      training,
+    );
   });
 }
 

@@ -30,7 +30,7 @@ test.each<[string, Change, RegExp]>([
     ({ training }) => (training["schedule"] = { tokens: 9, steps: 4 }),
     /training \(sedd-absorb\): schedule\.steps: 4 .*give tokens/,
   ],
-  ["no tokens", ({ training }) => (training["schedule"] = {}), /training\.schedule\.tokens: missing/],
+  ["no tokens", ({ training }) => (training["schedule"] = {}), /training \(sedd-absorb\): schedule: neither tokens nor minutes; give one/],
   ["a contestant that there is not", ({ contestants }) => (contestants["gpt"] = {}), /contestants.*gpt/],
   [
     "a key that its objective has not",
@@ -98,8 +98,8 @@ test("a run of another recipe in a contestant's folder is refused; one that is g
 
 test("tokens become steps, σ goes to those that are told it, and the judge has what it is given besides", async () => {
   const { contestants, judge, length } = await readComparison("recipes/compare.yaml");
-  expect([...contestants.values()].map(({ schedule }) => schedule.steps)).toEqual(Array.from({ length: 6 }, () => 4000));
-  expect([...contestants].map(([name, { network }]) => [name, network.conditioning])).toEqual([
+  expect([...contestants.values()].map(({ recipe }) => recipe.schedule.steps)).toEqual(Array.from({ length: 6 }, () => 4000));
+  expect([...contestants].map(([name, { recipe }]) => [name, recipe.network.conditioning])).toEqual([
     ["sedd-absorb", 64],
     ["sedd-uniform", 64],
     ["mlm", undefined],
@@ -107,7 +107,9 @@ test("tokens become steps, σ goes to those that are told it, and the judge has 
     ["ar", undefined],
     ["sedd-l2", 64],
   ]);
-  expect(judge).toMatchObject({ objective: { kind: "ar" }, schedule: { steps: 12_000, warmup: 100 }, seed: 2, network: { hidden: 256 } });
+  expect(judge).toMatchObject({
+    recipe: { objective: { kind: "ar" }, schedule: { steps: 12_000, warmup: 100 }, seed: 2, network: { hidden: 256 } },
+  });
   expect(length).toBe(256);
   await readComparison("recipes/compare-quick.yaml");
 });

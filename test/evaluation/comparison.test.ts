@@ -79,3 +79,27 @@ function checkReport({ models, protocols, reference }: Report): void {
   expect(Object.keys(protocols)).toEqual(["likelihood", "validation", "generation", "mauve", "quality", "infilling", "masked", "speed"]);
   for (const card of Object.values(protocols)) expect(Object.values(card).join()).not.toMatch(/undefined|NaN|\[object/);
 }
+
+test("minutes of training are steps by the clock of the first ones, and the same ones when it is asked again", async () => {
+  const setting = comparisonSetting(({ training, contestants }) => {
+    training["schedule"] = { minutes: 0.02, warmup: 2, decay: "linear" };
+    for (const name of Object.keys(contestants)) if (name !== "ar") delete contestants[name];
+  });
+  const begun: [string, number][] = [];
+  const trained = async () => {
+    const { report } = await runComparison(setting, { onTraining: (name, steps) => void begun.push([name, steps]) });
+    return report.models.ar!;
+  };
+  const { tokensSeen, trainingSeconds } = await trained();
+  expect(begun.slice(0, 2)).toEqual([
+    ["ar", 30],
+    ["ar", tokensSeen / 64],
+  ]);
+  expect(begun.at(-1)).toEqual(["judge", 8]);
+  expect(tokensSeen / 64).toBeGreaterThan(30);
+  expect(trainingSeconds).toBeGreaterThan(0.2);
+  expect(trainingSeconds).toBeLessThan(12);
+  begun.length = 0;
+  expect(await trained()).toMatchObject({ tokensSeen, trainingSeconds });
+  expect(begun).toEqual([["ar", tokensSeen / 64], ["judge", 8]]); // prettier-ignore
+});

@@ -20,12 +20,13 @@ export const kindOf = (estimator: Estimator): Kind =>
 /** Doubles the noisy copies until the error is small enough, or there are enough. */
 export async function measureLikelihood(
   { model }: { readonly model: Pick<Subject["model"], "likelihood"> },
-  { settings, test, signal }: Pick<Ground, "settings" | "test" | "signal">,
+  { settings, test, signal, onStep }: Pick<Ground, "settings" | "test" | "signal" | "onStep">,
 ): Promise<MeasuredLikelihood> {
   const { least, most, error } = settings.likelihood;
   let measured: Likelihood;
   for (let samples = least; ; samples *= 2) {
-    measured = await model.likelihood(test.text, { samples, signal });
+    const onProgress = (done: number, total: number): void => onStep?.(`${samples} copies, ${Math.floor((100 * done) / total)} %`);
+    measured = await model.likelihood(test.text, { samples, signal, onProgress });
     if (measured.standardError <= error * measured.natsPerToken || 2 * samples > most) break;
   }
   const { natsPerToken, standardError, bitsPerCharacter, tokenCount, protocol } = measured;

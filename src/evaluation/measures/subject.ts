@@ -20,6 +20,8 @@ export interface Ground {
   /** Of every window and every sample, in tokens. */
   readonly length: number;
   readonly signal?: AbortSignal | undefined;
+  /** How far a measurement is, in words. */
+  readonly onStep?: ((what: string) => void) | undefined;
 }
 
 export interface Subject {

@@ -41,7 +41,7 @@ export function stepsOf({ model: { config } }: Pick<Subject, "model">, wanted: n
 /** The first steps compile programs, and no clock is to see that. */
 const WARMING_STEPS = [4, 64];
 
-export function textWriter(subject: Subject, { settings, judge, length, signal }: Ground): Writer {
+export function textWriter(subject: Subject, { settings, judge, length, signal, onStep }: Ground): Writer {
   const { model, fingerprint, store } = subject;
   const sample = (steps: number, seed: number) => {
     const own = model.config.sedd.objective === "ar" ? {} : { steps: stepsOf(subject, steps, length) };
@@ -75,6 +75,7 @@ export function textWriter(subject: Subject, { settings, judge, length, signal }
       for (let seed = 0; ; seed++) {
         batches.push(await write(steps, seed));
         const count = batches.length * settings.batch;
+        onStep?.(`${count} texts with ${steps} steps`);
         if (count < least) continue;
         const { value, standardError } = perplexityOf(batches.flatMap(({ texts }) => texts.map(({ judged }) => judged)));
         if (standardError <= error * value || count + settings.batch > most) return batches;
