@@ -3,6 +3,7 @@ export { load, type LoadOptions, type Model, type Progress } from "./model.ts";
 export type { Likelihood, LikelihoodOptions, Sample, SampleFrame, SampleOptions } from "./objectives/sedd-model.ts";
 export { compareLikelihoods, type Comparison } from "./objectives/sedd-comparison.ts";
 export type { Candidate, LawsOptions, PositionLaw, Ranking, Score, ScoreOptions } from "./objectives/sedd-model.ts";
+export type { MaskedPrediction, MaskedPredictionOptions } from "./objectives/masked-prediction.ts";
 export type { HoleConstraint } from "./objectives/sedd-sample.ts";
 export type { Constraint } from "./diffusion/constraints.ts";
 export type { CorrectorOptions } from "./diffusion/corrector.ts";

@@ -22,6 +22,7 @@ export const commands: readonly Entry[] = [
   { name: "replay", summary: "show a recorded run again, or prove it", load: () => import("./replay.ts") },
   { name: "train", summary: "train a model from a recipe", load: () => import("./train.ts") },
   { name: "eval", summary: "the likelihood bound of a model on a text file", load: () => import("./eval.ts") },
+  { name: "compare", summary: "train several objectives on one trunk, and report how they compare", load: () => import("./compare.ts") },
   { name: "serve", summary: "answer over HTTP, as OpenAI's clients expect", load: () => import("./serve.ts") },
   {
     name: "playground",

@@ -1,8 +1,13 @@
-/** `sedd eval`: the likelihood bound of a model on a text file, with every term, its error and its protocol; of two models, their difference. */
+/**
+ * `sedd eval`: the likelihood bound of a model on a text file, with every term, its error and its protocol; of two models, their difference. Of a benchmark's
+ * file, by the protocol of the SEDD paper.
+ */
 import { readText } from "#platform";
 import { Option } from "commander";
 import { UserError } from "../platform/errors.ts";
+import { datasetNames, readDataset, type DatasetName } from "../evaluation/datasets.ts";
 import type { Comparison } from "../objectives/sedd-comparison.ts";
+import type { Estimator } from "../objectives/sedd-likelihood.ts";
 import type { Likelihood } from "../objectives/sedd-model.ts";
 import type { Define } from "./commands.ts";
 import type { Io } from "./io.ts";
@@ -10,7 +15,9 @@ import { filled, modelOptions, parseSeed, whole, type ModelOptions } from "./opt
 
 interface Options extends ModelOptions {
   readonly data: string;
-  readonly estimator?: "stratified" | "exact-k" | "any-order" | "left-to-right";
+  readonly estimator?: Estimator;
+  readonly protocol?: "sedd-paper";
+  readonly dataset?: DatasetName;
   readonly against?: string;
   readonly samples?: number;
   readonly seed?: number;
@@ -19,13 +26,19 @@ interface Options extends ModelOptions {
 
 export const define: Define = (command, io) =>
   void modelOptions(command)
-    .requiredOption("--data <file>", "the text, UTF-8; all of it is scored", filled("--data", "test.txt"))
+    .requiredOption("--data <file>", "the text, UTF-8; all of it is scored, if no protocol says otherwise", filled("--data", "test.txt"))
     .addOption(
       new Option(
         "--estimator <name>",
-        "of the bound: over times, or over the number of masked tokens; or unmask token by token, a call of the network each (default: stratified)",
-      ).choices(["stratified", "exact-k", "any-order", "left-to-right"]),
+        "of the bound: over times, or over the number of masked tokens; or unmask token by token, a call of the network each; pseudo is no likelihood (default: stratified; mlm: pseudo, ardm: exact-k, ar: left-to-right)",
+      ).choices(["stratified", "exact-k", "any-order", "left-to-right", "pseudo"]),
     )
+    .addOption(
+      new Option("--protocol <name>", "score the file of a benchmark as its paper did, and say what differs: with --dataset").choices([
+        "sedd-paper",
+      ]),
+    )
+    .addOption(new Option("--dataset <name>", "which benchmark --data is").choices(datasetNames))
     .option(
       "--against <M2>",
       "another model, measured under the same noise: tells the difference and its error",
@@ -38,16 +51,31 @@ export const define: Define = (command, io) =>
 
 type Against = Likelihood & Comparison;
 
-async function run({ model: name, device, weights, threads, data, against, json, ...settings }: Options, io: Io): Promise<void> {
+async function run(
+  { model: name, device, weights, threads, data, protocol, dataset, against, json, ...settings }: Options,
+  io: Io,
+): Promise<void> {
   const { signal } = io;
   const text = (await readText(data)).replace(/^\uFEFF/, ""); // a byte order mark is no text
   if (text === "") throw new UserError(`--data ${data}: the file is empty; expected a text`);
-  const [{ load }, { percentProgress }] = await Promise.all([import("../model.ts"), import("./progress.ts")]);
+  if ((protocol === undefined) !== (dataset === undefined))
+    throw new UserError(
+      dataset === undefined
+        ? `--protocol ${protocol}: needs --dataset, one of ${datasetNames.join(", ")}`
+        : `--dataset ${dataset}: needs --protocol sedd-paper`,
+    );
+  const benchmark = dataset && readDataset(dataset, text, data);
+  const [{ load }, { paperLikelihood }, { percentProgress }] = await Promise.all([
+    import("../model.ts"),
+    import("../evaluation/protocol.ts"),
+    import("./progress.ts"),
+  ]);
   const measure = async (name: string | undefined): Promise<Likelihood> => {
     const model = await load(name, { device, weights, threads, signal });
     const progress = percentProgress(io.stderr, `scoring ${data}${name === undefined || against === undefined ? "" : ` with ${name}`}`);
     try {
-      const likelihood = await model.likelihood(text, { ...settings, signal, onProgress: progress.update });
+      const options = { ...settings, signal, onProgress: progress.update };
+      const likelihood = await (benchmark ? paperLikelihood(model, benchmark, data, options) : model.likelihood(text, options));
       signal.throwIfAborted();
       return likelihood;
     } finally {
@@ -75,7 +103,7 @@ const summary = ({ model, natsPerToken, bitsPerCharacter, difference, standardEr
 function table(likelihood: Likelihood, data: string, other: Against | undefined): string {
   const { model, tokenCount, characters, natsPerToken, standardError, bitsPerCharacter, bitsPerByte, perplexity, protocol } = likelihood;
   const { terms, bound, noise, ...settings } = protocol;
-  const sign = protocol.estimator === "left-to-right" ? "=" : "≤";
+  const sign = { "left-to-right": "=", pseudo: "~" }[protocol.estimator as string] ?? "≤";
   const errorOf = (value: number): string => ((value * standardError) / natsPerToken).toFixed(4);
   const rows: [string, string][] = [
     ["model", model],
@@ -90,7 +118,7 @@ function table(likelihood: Likelihood, data: string, other: Against | undefined)
     ...(other ? comparisonRows(other) : []),
     ["bound", bound],
     ["noise", JSON.stringify(noise)],
-    ...Object.entries(settings).map(([key, value]): [string, string] => [key, String(value)]),
+    ...Object.entries(settings).flatMap(([key, values]) => [values].flat().map((value): [string, string] => [key, String(value)])),
   ];
   const width = Math.max(...rows.map(([key]) => key.length));
   return rows.map(([key, value]) => `${key.padEnd(width)}  ${value}\n`).join("");

@@ -1,5 +1,6 @@
 /** Options that several commands share, and the checks of their values. */
 import { Option, type Command } from "commander";
+import { samplerNames, type SamplerName } from "../diffusion/sampler.ts";
 import { UserError } from "../platform/errors.ts";
 
 interface Range {
@@ -67,7 +68,7 @@ export const modelOptions = (command: Command): Command =>
 export interface GenerateOptions extends ModelOptions {
   readonly length?: number;
   readonly steps?: number;
-  readonly sampler?: "analytic" | "euler" | "first-hitting";
+  readonly sampler?: SamplerName;
   readonly grid?: "linear" | "cosine" | "log-sigma" | "share";
   readonly corrector?: number;
   readonly temperature?: number;
@@ -88,10 +89,15 @@ export const generateOptions = (command: Command, length: string): Command =>
     .option("--length <N>", length, whole("--length", { min: 1, max: 65_536, example: 128 }))
     .option(
       "--steps <K>",
-      "denoising steps; for first-hitting the most network calls (default: 128; first-hitting: one call a token)",
+      "denoising steps; for first-hitting and left-to-right the most network calls (default: 128; for these: one call a token)",
       whole("--steps", { min: 1, max: 100_000, example: 128 }),
     )
-    .addOption(new Option("--sampler <name>", "how a step is made (default: analytic)").choices(["analytic", "euler", "first-hitting"]))
+    .addOption(
+      new Option(
+        "--sampler <name>",
+        "how a step is made (default: analytic; what was trained without noise: first-hitting, or left-to-right)",
+      ).choices([...samplerNames]),
+    )
     .addOption(
       new Option("--grid <name>", "at which times the steps are (default: linear)").choices(["linear", "cosine", "log-sigma", "share"]),
     )

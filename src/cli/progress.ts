@@ -73,7 +73,7 @@ const LINE_SHARE = 1 / 20;
 export function trainingProgress(output: Output, steps: number): TrainingProgress {
   const line = output.isTTY ? statusLine(output) : undefined;
   let [sum, weight] = [0, 0];
-  let bound = "";
+  let validated = "";
   let first: Extract<Metric, { kind: "step" }> | undefined;
   const recent: { tokens: number; seconds: number }[] = [];
   let printed = { step: 0, seconds: 0 };
@@ -83,7 +83,7 @@ export function trainingProgress(output: Output, steps: number): TrainingProgres
     output.write(`${text}\n`);
   };
   const describe = ({ step, tokens, seconds }: Extract<Metric, { kind: "step" }>): string => {
-    const parts = [`step ${step}/${steps}`, `loss ${(sum / weight).toFixed(3)}`, ...(bound ? [`bound ${bound}`] : [])];
+    const parts = [`step ${step}/${steps}`, `loss ${(sum / weight).toFixed(3)}`, ...(validated ? [validated] : [])];
     const from = recent[0]!;
     if (seconds > from.seconds)
       parts.push(`${Math.round((tokens - from.tokens) / (seconds - from.seconds)).toLocaleString("en-US")} tokens/s`);
@@ -98,8 +98,8 @@ export function trainingProgress(output: Output, steps: number): TrainingProgres
       if (metric.kind === "sample")
         return print(`--- step ${metric.step}, sample of seed ${metric.seed} ---\n${printable(metric.text)}\n---`);
       if (metric.kind === "validation") {
-        bound = `${metric.natsPerToken.toFixed(3)} ± ${metric.standardError.toFixed(3)}`;
-        if (!line) print(`step ${metric.step}/${steps}  validation bound ${bound} nats a token`);
+        validated = `${metric.measure} ${metric.natsPerToken.toFixed(3)} ± ${metric.standardError.toFixed(3)}`;
+        if (!line) print(`step ${metric.step}/${steps}  validation ${validated} nats a token`);
         return;
       }
       const { step, tokens, seconds, loss } = metric;

@@ -5,7 +5,7 @@
 import { UserError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
 
-export const boundTerms = ["integral", "tail", "prior", "reconstruction", "unmasking"] as const;
+export const boundTerms = ["integral", "tail", "prior", "reconstruction", "unmasking", "pseudo"] as const;
 export type BoundTerm = (typeof boundTerms)[number];
 
 export interface BoundOptions {

@@ -19,6 +19,10 @@ import { shuffled } from "./shuffle.ts";
 /** The law of an event: y ∝ s_y at a MASK. (The final denoise's, whose scale does not matter.) */
 export const eventLaw = (graph: Graph): Law => denoiseLaw(graph, Math.LN2);
 
+/** The noise at which a score is asked at mask level m = 1 − e^{−σ}: outside the times a model is trained and sampled at, that of the nearest one. */
+export const askedAtLevel = (noise: Noise, level: number): number =>
+  Math.min(noise.sigma(1), Math.max(noise.sigma(lastTime), -Math.log1p(-level)));
+
 /**
  * The stages of a batch of sequences with the same holes, drawn beforehand: when each hole is filled does not depend on what it is filled with.
  *
@@ -41,8 +45,7 @@ export function firstHittingStages(
     let level = 1;
     return Float64Array.from({ length: events }, (_, k) => (level *= (1 - random.uniform()) ** (1 / (events - k))));
   });
-  // Outside the times a model is trained and sampled at, the nearest one is asked.
-  const askedAt = (level: number) => Math.min(noise.sigma(1), Math.max(noise.sigma(lastTime), -Math.log1p(-level)));
+  const askedAt = (level: number) => askedAtLevel(noise, level);
   const stages = Math.min(calls, events);
   const law = eventLaw(graph);
   return Array.from({ length: stages }, (_, k): Stage => {

@@ -11,11 +11,12 @@ import { drawStage, type Batch, type Changes } from "./draw.ts";
 import { firstHittingStages } from "./firsthitting.ts";
 import type { Graph } from "./graph.ts";
 import { gridNames, type GridName } from "./grid.ts";
+import { leftToRightStages } from "./leftmost.ts";
 import type { Noise } from "./noise.ts";
 import { finalStage, gridStages, predictors, type Stage } from "./schedule.ts";
 import type { ScoreModel } from "./score.ts";
 
-export const samplerNames = ["analytic", "euler", "first-hitting"] as const;
+export const samplerNames = ["analytic", "euler", "first-hitting", "left-to-right"] as const;
 export type SamplerName = (typeof samplerNames)[number];
 
 /** Steps of the time grid where none are given. */
@@ -35,7 +36,7 @@ export interface RunOptions extends DrawOptions {
   readonly sampler?: SamplerName | undefined;
   /** Positions of each sequence. */
   readonly length: number;
-  /** K predictor steps (default {@link defaultSteps}); for first-hitting the most network calls (default: one per event). */
+  /** K predictor steps (default {@link defaultSteps}); for first-hitting and left-to-right the most network calls (default: one per token). */
   readonly steps?: number | undefined;
   /** Sequences, default 1. Sequence i depends on (seed, i) alone. */
   readonly count?: number | undefined;
@@ -98,8 +99,13 @@ export async function* run(score: ScoreModel, options: RunOptions): AsyncGenerat
     });
   });
 
-  const hitting = sampler === "first-hitting" ? firstHittingStages(graph, noise, holes, randoms, options.steps) : undefined;
-  const steps = hitting?.length ?? options.steps ?? defaultSteps;
+  const drawn =
+    sampler === "first-hitting"
+      ? firstHittingStages(graph, noise, holes, randoms, options.steps)
+      : sampler === "left-to-right"
+        ? leftToRightStages(graph, noise, holes, options.steps)
+        : undefined;
+  const steps = drawn?.length ?? options.steps ?? defaultSteps;
   const changesOf = (calls: number): Changes => ({ positions: [], probability: [], cut: 0, calls });
   const frame = ({ kind, step, time, sigma }: Pick<Frame, "kind" | "step" | "time" | "sigma">, changes: Changes): Frame => ({
     kind,
@@ -119,20 +125,21 @@ export async function* run(score: ScoreModel, options: RunOptions): AsyncGenerat
   yield frame({ kind: "start", step: 0, time: 1, sigma: noise.sigma(1) }, changes);
 
   function* stages(): Generator<Stage> {
-    const predicting = hitting ?? gridStages(predictors[sampler as "analytic" | "euler"], graph, noise, steps, options.grid);
+    const predicting = drawn ?? gridStages(predictors[sampler as "analytic" | "euler"], graph, noise, steps, options.grid);
     for (const stage of predicting) {
       yield stage;
       if (options.corrector) yield* correctorStages(stage, graph, noise, holes, options.corrector, count);
     }
     yield finalStage(graph, noise, steps);
   }
+  const own = score.forRun?.() ?? score;
   const leave = score.join?.();
   try {
     for (const stage of stages()) {
       changes = changesOf(changes.calls);
       for (let first = 0; first < count; first += maxRows) {
         signal?.throwIfAborted();
-        await drawStage(score, stage, batch, first, Math.min(maxRows, count - first), changes);
+        await drawStage(own, stage, batch, first, Math.min(maxRows, count - first), changes);
         await pause?.();
       }
       yield frame(stage, changes);
@@ -156,6 +163,7 @@ function checkOptions(graph: Graph, options: RunOptions, sampler: string, given:
   if (options.grid !== undefined) {
     if (!gridNames.includes(options.grid)) throw new UserError(`unknown grid "${options.grid}"; there are ${gridNames.join(", ")}`);
     if (sampler === "first-hitting") throw new UserError(`grid "${options.grid}": first-hitting draws its own times; leave grid out`);
+    if (sampler === "left-to-right") throw new UserError(`grid "${options.grid}": left-to-right has no times; leave grid out`);
   }
   if (options.corrector) checkCorrector(options.corrector);
   if (!Number.isSafeInteger(options.seed)) throw new UserError(`seed must be a whole number, got ${options.seed}`);

@@ -11,6 +11,8 @@ export interface ScoreModel {
   knownSum?(sigma: number): number;
   /** Tells that a run begins; what it returns, that it ended. A score that joins the calls of several runs waits for those that are on their way. */
   join?(): () => void;
+  /** The same score for one run alone, where it keeps what it has computed of the run's texts. */
+  forRun?(): ScoreModel;
   /**
    * @param tokens [rows·length] noisy states
    * @param sigma [rows] total noise of each row

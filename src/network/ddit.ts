@@ -2,6 +2,9 @@
  * The DDiT of SEDD (Lou, Meng, Ermon 2024, appendix; a DiT of Peebles & Xie 2023 over tokens) as a function over named parameters. Names,
  * shapes and layout are those of the official checkpoints, so a file loads without a map. The trunk ends before the last linear layer; the
  * head is that layer alone, so that it can run on a few rows only.
+ *
+ * It is the one trunk of all objectives. Without conditioning (0) it is a plain pre-norm transformer, the same but for adaLN: no σ, no gates. With
+ * `causal` a position sees itself and what is left of it.
  */
 import {
   add,
@@ -34,9 +37,10 @@ export interface DDiTConfig {
   readonly hidden: number;
   readonly layers: number;
   readonly heads: number;
-  /** Width of the conditioning vector. */
+  /** Width of the conditioning vector; 0: the network is told no σ. */
   readonly conditioning: number;
   readonly dropout: number;
+  readonly causal?: boolean;
 }
 
 /** Named parameters as traced values. */
@@ -44,7 +48,10 @@ export type Parameters = Readonly<Record<string, Tensor>>;
 
 const SINUSOID = 256;
 
-/** Parameters in the official order, with their initialisation: adaLN and head zero, the rest as PyTorch's defaults. */
+/**
+ * Parameters in the official order, with their initialisation: adaLN and head zero, the rest as PyTorch's defaults. Where there is no adaLN, whose zero gates
+ * make every block begin as the identity, the last matrix of each branch (attn_out, mlp.2) is zero instead: networks of all objectives begin as one function.
+ */
 export function dditParameters({ states, hidden, layers, conditioning }: DDiTConfig): (ParameterSpec & { initialize: Initializer })[] {
   const zero: Initializer = (values) => values.fill(0);
   const one: Initializer = (values) => values.fill(1);
@@ -54,26 +61,32 @@ export function dditParameters({ states, hidden, layers, conditioning }: DDiTCon
     parameter(`${name}.weight`, [out, fanIn], pytorchLinear(fanIn));
     if (bias) parameter(`${name}.bias`, [out], pytorchLinear(fanIn));
   };
-  const zeroDense = (name: string, out: number, fanIn: number): void => {
+  const zeroDense = (name: string, out: number, fanIn: number, bias = true): void => {
     parameter(`${name}.weight`, [out, fanIn], zero);
-    parameter(`${name}.bias`, [out], zero);
+    if (bias) parameter(`${name}.bias`, [out], zero);
   };
+  const adaptive = (name: string, vectors: number): void => {
+    if (conditioning > 0) zeroDense(`${name}.adaLN_modulation`, vectors * hidden, conditioning);
+  };
+  const ends = conditioning > 0 ? dense : zeroDense;
   parameter("vocab_embed.embedding", [states, hidden], kaimingUniform(hidden));
-  dense("sigma_map.mlp.0", conditioning, SINUSOID, true);
-  dense("sigma_map.mlp.2", conditioning, conditioning, true);
+  if (conditioning > 0) {
+    dense("sigma_map.mlp.0", conditioning, SINUSOID, true);
+    dense("sigma_map.mlp.2", conditioning, conditioning, true);
+  }
   for (let i = 0; i < layers; i++) {
     const block = `blocks.${i}`;
     parameter(`${block}.norm1.weight`, [hidden], one);
     dense(`${block}.attn_qkv`, 3 * hidden, hidden, false);
-    dense(`${block}.attn_out`, hidden, hidden, false);
+    ends(`${block}.attn_out`, hidden, hidden, false);
     parameter(`${block}.norm2.weight`, [hidden], one);
     dense(`${block}.mlp.0`, 4 * hidden, hidden, true);
-    dense(`${block}.mlp.2`, hidden, 4 * hidden, true);
-    zeroDense(`${block}.adaLN_modulation`, 6 * hidden, conditioning);
+    ends(`${block}.mlp.2`, hidden, 4 * hidden, true);
+    adaptive(block, 6);
   }
   parameter("output_layer.norm_final.weight", [hidden], one);
   zeroDense("output_layer.linear", states, hidden);
-  zeroDense("output_layer.adaLN_modulation", 2 * hidden, conditioning);
+  adaptive("output_layer", 2);
   return specs;
 }
 
@@ -95,14 +108,27 @@ export function initializeDDiT(config: DDiTConfig, random: Random): Float32Array
 export interface TrunkInputs {
   /** int32 [batch, length] */
   readonly tokens: Tensor;
-  /** float32 [batch]; or longer, and the first `batch` count (see networkScore: why it pads). */
-  readonly sigma: Tensor;
+  /** float32 [batch]; or longer, and the first `batch` count (see networkScore: why it pads). Needed with conditioning. */
+  readonly sigma?: Tensor;
   /** float32 [batch, 1, 1, length], added to the attention scores: 0, or very negative at padding. */
   readonly mask?: Tensor;
   /** bool [2·layers·batch·length·hidden]: which activations dropout keeps. */
   readonly keep?: Tensor;
   /** The only rows that are read: after its attention, the last block runs on them alone. */
   readonly selection?: RowSelection;
+  /** Of a causal network: what was computed before these tokens. */
+  readonly past?: Past;
+}
+
+/** Keys (rotated) and values of earlier positions, a tensor [batch, heads, cached, hidden/heads] a layer. */
+export interface Past {
+  readonly keys: readonly Tensor[];
+  readonly values: readonly Tensor[];
+  /** int64 [batch, length]: where the tokens stand, below `limit`. */
+  readonly positions: Tensor;
+  readonly limit: number;
+  /** float32 [1, 1, length, cached + length], added to the attention scores. */
+  readonly mask: Tensor;
 }
 
 /** Rows of [batch·length, ·] as selectRows takes them, each with the batch row that it lies in. */
@@ -111,9 +137,12 @@ export interface RowSelection {
   readonly rows: Tensor;
   /** int32 [batch·length] */
   readonly inverse: Tensor;
-  /** int32 [m] */
-  readonly sequence: Tensor;
+  /** int32 [m]; needed with conditioning */
+  readonly sequence?: Tensor;
 }
+
+/** Added to an attention score that must not count. */
+export const HIDDEN = -1e9;
 
 /** Conditioning SiLU(MLP(sinusoid(σ): cos then sin)): sigma [batch] → [batch, conditioning]. */
 export function dditConditioning(p: Parameters, sigma: Tensor): Tensor {
@@ -130,17 +159,18 @@ export function dditConditioning(p: Parameters, sigma: Tensor): Tensor {
 
 /**
  * Tokens → what the head reads, [batch·length, hidden], or [m, hidden] of a selection; `stages` are the residual stream before and after every
- * block, [batch·length, hidden].
+ * block, [batch·length, hidden]; `keys` (rotated) and `values` those of these tokens, [batch, heads, length, hidden/heads] a layer.
  */
 export function dditTrunk(
   p: Parameters,
   config: DDiTConfig,
   inputs: TrunkInputs,
-): { output: Tensor; conditioning: Tensor; stages: Tensor[] } {
+): { output: Tensor; conditioning: Tensor | undefined; stages: Tensor[]; keys: Tensor[]; values: Tensor[] } {
   const { hidden, layers, heads } = config;
-  const { selection } = inputs;
+  const { selection, past } = inputs;
   const [batch, length] = inputs.tokens.shape as [number, number];
-  const conditioning = dditConditioning(p, inputs.sigma);
+  const conditioning = config.conditioning > 0 ? dditConditioning(p, inputs.sigma!) : undefined;
+  const mask = past?.mask ?? (config.causal ? causalMask(length) : inputs.mask);
   const rows = batch * length;
   const cube = [batch, length, hidden];
   const keeps = inputs.keep
@@ -157,8 +187,9 @@ export function dditTrunk(
     const size = x.shape[0]! * hidden;
     return dropout(x, size === rows * hidden ? keep : split(keep, 0, [size, rows * hidden - size])[0]!, config.dropout);
   };
-  /** n vectors [batch, hidden] of an adaLN layer. */
+  /** n vectors [batch, hidden] of an adaLN layer; none without conditioning. */
   const modulation = (name: string, n: number): Tensor[] => {
+    if (!conditioning) return [];
     const padded = linear(conditioning, p[`${name}.weight`]!, p[`${name}.bias`]);
     const vectors = padded.shape[0] === batch ? padded : split(padded, 0, [batch, padded.shape[0]! - batch])[0]!;
     return split(
@@ -168,36 +199,43 @@ export function dditTrunk(
     );
   };
   const byHead = (x: Tensor): Tensor => transpose(reshape(x, [batch, length, heads, hidden / heads]), [0, 2, 1, 3]);
-  const turn = (x: Tensor): Tensor => byHead(rotary(reshape(x, cube), heads));
+  const turn = (x: Tensor): Tensor => byHead(rotary(reshape(x, cube), heads, 10000, past));
 
   // A vector per batch row against a stream of all rows, or of the selected ones.
   const all: Rows = { spread: (v) => reshape(v, [batch, 1, hidden]), shape: cube };
   const chosen: Rows | undefined = selection && {
-    spread: (v) => gather(v, selection.sequence),
+    spread: (v) => gather(v, selection.sequence!),
     shape: [selection.rows.shape[0]!, hidden],
   };
   const choose = (x: Tensor): Tensor => selectRows(reshape(x, [rows, hidden]), selection!.rows, selection!.inverse);
-  const modulatedNorm = (x: Tensor, weight: Tensor, shift: Tensor, scale: Tensor, { spread, shape }: Rows): Tensor =>
-    reshape(layerNorm(reshape(x, shape), spread(mul(add(scale, 1), reshape(weight, [1, hidden]))), spread(shift)), flatten(shape));
-  const gated = (x: Tensor, gate: Tensor, branch: Tensor, { spread, shape }: Rows): Tensor =>
-    reshape(add(reshape(x, shape), mul(spread(gate), reshape(branch, shape))), flatten(shape));
+  const modulatedNorm = (
+    x: Tensor,
+    weight: Tensor,
+    shift: Tensor | undefined,
+    scale: Tensor | undefined,
+    { spread, shape }: Rows,
+  ): Tensor =>
+    shift && scale
+      ? reshape(layerNorm(reshape(x, shape), spread(mul(add(scale, 1), reshape(weight, [1, hidden]))), spread(shift)), flatten(shape))
+      : layerNorm(x, weight);
+  const gated = (x: Tensor, gate: Tensor | undefined, branch: Tensor, { spread, shape }: Rows): Tensor =>
+    gate ? reshape(add(reshape(x, shape), mul(spread(gate), reshape(branch, shape))), flatten(shape)) : add(x, branch);
 
   let x: Tensor = reshape(gather(p["vocab_embed.embedding"]!, inputs.tokens), [rows, hidden]);
   let at = all;
   const stages = [x];
+  const [keys, values]: [Tensor[], Tensor[]] = [[], []];
   for (let i = 0; i < layers; i++) {
     const block = `blocks.${i}`;
-    const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation(`${block}.adaLN_modulation`, 6) as [
-      Tensor,
-      Tensor,
-      Tensor,
-      Tensor,
-      Tensor,
-      Tensor,
-    ];
+    const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation(`${block}.adaLN_modulation`, 6);
     const normed = modulatedNorm(x, p[`${block}.norm1.weight`]!, shift1, scale1, all);
     const [q, k, v] = split(linear(normed, p[`${block}.attn_qkv.weight`]!), 1, [hidden, hidden, hidden]) as [Tensor, Tensor, Tensor];
-    const mixed = transpose(attention(turn(q), turn(k), byHead(v), inputs.mask), [0, 2, 1, 3]);
+    keys.push(turn(k));
+    values.push(byHead(v));
+    const [allKeys, allValues] = past
+      ? [concat([past.keys[i]!, keys[i]!], 2), concat([past.values[i]!, values[i]!], 2)]
+      : [keys[i]!, values[i]!];
+    const mixed = transpose(attention(turn(q), allKeys, allValues, mask), [0, 2, 1, 3]);
     let branch: Tensor = reshape(mixed, [rows, hidden]);
     if (chosen && i === layers - 1) {
       [x, branch, at] = [choose(x), choose(branch), chosen];
@@ -209,9 +247,16 @@ export function dditTrunk(
     x = gated(x, gate2, drop(narrow, 2 * i + 1), at);
     stages.push(x);
   }
-  const [shift, scale] = modulation("output_layer.adaLN_modulation", 2) as [Tensor, Tensor];
-  return { output: modulatedNorm(x, p["output_layer.norm_final.weight"]!, shift, scale, at), conditioning, stages };
+  const [shift, scale] = modulation("output_layer.adaLN_modulation", 2);
+  return { output: modulatedNorm(x, p["output_layer.norm_final.weight"]!, shift, scale, at), conditioning, stages, keys, values };
 }
+
+/** [1, 1, length, length]: what is right of a position is hidden from it. */
+const causalMask = (length: number): Tensor =>
+  constant(
+    Float32Array.from({ length: length * length }, (_, at) => (at % length > Math.floor(at / length) ? HIDDEN : 0)),
+    [1, 1, length, length],
+  );
 
 /** How vectors of the batch meet rows: all of a cube [batch, length, hidden], or selected ones [m, hidden]. */
 interface Rows {

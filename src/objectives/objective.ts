@@ -4,6 +4,10 @@
 import { gradient, trace, type Feeds, type Layout, type Program, type Spec, type Tensor } from "../tensor/index.ts";
 import type { Random } from "../platform/random.ts";
 
+/** Score entropy (or its ℓ2 rival), BERT's masked language model, any-order autoregressive diffusion, left to right. */
+export const objectiveKinds = ["sedd", "mlm", "ardm", "ar"] as const;
+export type ObjectiveKind = (typeof objectiveKinds)[number];
+
 /** A corrupted batch: what the loss program reads beside the parameters. */
 export interface Corruption {
   readonly feeds: Feeds;
@@ -18,6 +22,8 @@ export interface BatchShape {
 
 export interface Objective {
   readonly layout: Layout;
+  /** What the validation number is: of −log p a bound or the exact value, or what is none of it. */
+  readonly measure: "bound" | "exact" | "masked cross-entropy";
   /** Fresh parameters. */
   initialize(random: Random): Float32Array;
   /** Whether Muon may orthogonalise the parameter. */

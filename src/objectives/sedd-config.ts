@@ -1,7 +1,11 @@
-/** SEDD's configuration as `config.json` has it: the official code's keys, and beside them `parameterization`, which the official code lacks. */
+/**
+ * A model's configuration as `config.json` has it: the official code's keys, and beside them those that it lacks: `parameterization`, `objective` where that
+ * is not score entropy, `loss`.
+ */
 import { z } from "zod";
 import { noiseFrom, type NoiseConfig } from "../diffusion/noise.ts";
 import { UserError } from "../platform/errors.ts";
+import { objectiveKinds } from "./objective.ts";
 import { graphOf, mismatch, type SeddConfig } from "./sedd.ts";
 
 const schema = z.object({
@@ -16,7 +20,8 @@ const schema = z.object({
   }),
   model: z.object({
     hidden_size: z.int().positive(),
-    cond_dim: z.int().positive(),
+    /** 0 for an objective that knows no σ. */
+    cond_dim: z.int().min(0),
     length: z.int().positive(),
     n_blocks: z.int().positive(),
     n_heads: z.int().positive(),
@@ -24,6 +29,8 @@ const schema = z.object({
     dropout: z.number().min(0).lt(1).default(0),
   }),
   parameterization: z.enum(["score", "normalized"]).default("score"),
+  objective: z.enum(objectiveKinds).default("sedd"),
+  loss: z.literal("l2").optional(),
 });
 
 /** A model's configuration and the length it was trained at. */
@@ -38,10 +45,13 @@ export function readSeddConfig(json: unknown, where: string): ModelConfig {
     const issue = result.error.issues[0]!;
     throw new UserError(`${where}: ${issue.path.join(".")}: ${issue.message}; expected the configuration of a SEDD model`);
   }
-  const { tokens, graph, noise, model, parameterization } = result.data;
+  const { tokens, graph, noise, model, parameterization, objective: kind, loss } = result.data;
+  const objective = kind === "sedd" ? undefined : kind;
   if (model.hidden_size % (2 * model.n_heads) !== 0)
     throw new UserError(`${where}: model.hidden_size: ${model.hidden_size} must be a multiple of twice model.n_heads (${model.n_heads})`);
-  const wrong = mismatch({ graph: graph.type, parameterization, scaleBySigma: model.scale_by_sigma });
+  if ((model.cond_dim === 0) !== (objective !== undefined))
+    throw new UserError(`${where}: model.cond_dim: ${model.cond_dim} will not do for objective "${kind}"; score entropy alone is told σ`);
+  const wrong = mismatch({ graph: graph.type, parameterization, scaleBySigma: model.scale_by_sigma, objective, loss });
   if (wrong) throw new UserError(`${where}: ${wrong.key === "scaleBySigma" ? "model.scale_by_sigma" : wrong.key}: ${wrong.why}`);
   const schedule: NoiseConfig =
     noise.type === "loglinear"
@@ -62,17 +72,20 @@ export function readSeddConfig(json: unknown, where: string): ModelConfig {
         heads: model.n_heads,
         conditioning: model.cond_dim,
         dropout: model.dropout,
+        ...(objective === "ar" ? { causal: true } : {}),
       },
       graph: graph.type,
       noise: schedule,
       parameterization,
       scaleBySigma: model.scale_by_sigma,
+      ...(objective ? { objective } : {}),
+      ...(loss ? { loss } : {}),
     },
   };
 }
 
 export function writeSeddConfig({ sedd, length }: ModelConfig): object {
-  const { network, graph, noise, parameterization, scaleBySigma } = sedd;
+  const { network, graph, noise, parameterization, scaleBySigma, objective, loss } = sedd;
   return {
     tokens: graphOf(sedd).vocabularySize,
     graph: { type: graph },
@@ -91,5 +104,7 @@ export function writeSeddConfig({ sedd, length }: ModelConfig): object {
       dropout: network.dropout,
     },
     parameterization,
+    ...(objective ? { objective } : {}),
+    ...(loss ? { loss } : {}),
   };
 }

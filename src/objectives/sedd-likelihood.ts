@@ -4,14 +4,18 @@ import { type BoundOptions, type BoundSamples, replicateTotals, summariseBound }
 import { exactKSamples } from "../diffusion/exact-k.ts";
 import { boundSamples } from "../diffusion/likelihood.ts";
 import { noiseFrom } from "../diffusion/noise.ts";
+import { pseudoLikelihoodSamples } from "../diffusion/pseudo-likelihood.ts";
 import { unmaskingSamples, type UnmaskingSamples } from "../diffusion/unmasking.ts";
 import { UserError } from "../platform/errors.ts";
 import { random } from "../platform/random.ts";
 import { packageVersion } from "../platform/version.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
+import { causalLikelihood } from "./causal-likelihood.ts";
 import { fingerprint } from "./fingerprint.ts";
 import type { ModelConfig } from "./sedd-config.ts";
+import type { ObjectiveKind } from "./objective.ts";
 import { type NetworkScore, paddedLength } from "./sedd-score.ts";
+import type { SeddConfig } from "./sedd.ts";
 
 /** Positions in one call of the network. */
 const CALL_POSITIONS = 8192;
@@ -27,9 +31,16 @@ export const estimators = {
   "any-order":
     "-log p(text) of the sampler that unmasks one token at a time in random order (first-hitting), window by window: mean over orders",
   "left-to-right": "-log p(text) of the sampler that unmasks one token at a time from left to right, window by window: exact, no bound",
+  pseudo:
+    "pseudo-likelihood, window by window: each token masked alone and predicted from all others; no likelihood of the text and no bound on one",
 } as const;
 export type Estimator = keyof typeof estimators;
 export const estimatorNames = Object.keys(estimators) as Estimator[];
+
+const defaultEstimators = { sedd: "stratified", mlm: "pseudo", ardm: "exact-k", ar: "left-to-right" } as const satisfies Record<
+  ObjectiveKind,
+  Estimator
+>;
 
 export interface Likelihood {
   readonly model: string;
@@ -71,6 +82,8 @@ export interface LikelihoodProtocol {
   readonly graph: string;
   readonly noise: unknown;
   readonly parameterization: string;
+  /** What the model was trained for. */
+  readonly objective: ObjectiveKind;
   /** Fingerprints (SHA-256, 16 digits) of the parameters and of the text. */
   readonly weights?: string | undefined;
   readonly text?: string | undefined;
@@ -79,10 +92,15 @@ export interface LikelihoodProtocol {
 }
 
 export interface LikelihoodOptions {
-  /** Default "stratified". "any-order" and "left-to-right" cost one row of the network a token and sample. */
+  /**
+   * Default "stratified"; of an `ardm` model "exact-k", of an `mlm` model "pseudo"; an `ar` model has "left-to-right" alone, at one row a window. Elsewhere
+   * "any-order" and "left-to-right" cost one row of the network a token and sample.
+   */
   readonly estimator?: Estimator | undefined;
-  /** Noisy copies of each window (any-order: orders), default 8. */
+  /** Noisy copies of each window (any-order: orders; pseudo: positions), default 8. */
   readonly samples?: number | undefined;
+  /** Of windows of tokens: the positions of each, ascending, that are judged; the rest is given. From left to right what follows is not seen. Default: all. */
+  readonly free?: readonly Int32Array[] | undefined;
   /** Default 0: evaluations compare only under the same noise. */
   readonly seed?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -99,21 +117,31 @@ export interface ScoredModel {
   readonly parameters: Float32Array;
 }
 
-/** Windows of the model's length, a short last one included, each a sequence by itself. */
+/** Of a text, in windows of the model's length, a short last one included; or of windows of tokens. Each is a sequence by itself. */
 export async function textLikelihood(
   { name, config, tokenizer, score, parameters }: ScoredModel,
-  text: string,
-  { estimator = "stratified", samples = 8, seed = 0, signal, onProgress }: LikelihoodOptions = {},
+  text: string | readonly Int32Array[],
+  {
+    estimator = defaultEstimators[config.sedd.objective ?? "sedd"],
+    samples = 8,
+    free,
+    seed = 0,
+    signal,
+    onProgress,
+  }: LikelihoodOptions = {},
 ): Promise<Likelihood> {
   requireSeed(seed);
   if (!(estimator in estimators)) throw new UserError(`estimator ${String(estimator)}: not known; ${estimatorNames.join(", ")} are`);
   const { sedd, length } = config;
-  const tokens = tokenizer.encode(text);
-  if (tokens.length === 0) throw new UserError("likelihood: the text is empty; give at least one character");
-  const windows: Int32Array[] = [];
-  for (let start = 0; start < tokens.length; start += length) windows.push(tokens.subarray(start, start + length));
-  const bound = await sampleBound(estimator, score, noiseFrom(sedd.noise), windows, {
+  if (sedd.objective === "ar" && estimator !== "left-to-right")
+    throw new UserError(`estimator "${estimator}": this model's likelihood is exact, from left to right; leave estimator out`);
+  if (typeof text === "string" && free) throw new UserError("likelihood: free positions are those of windows of tokens; give no text");
+  const { windows, tokenCount, characters, bytes, digest } =
+    typeof text === "string" ? windowsOf(text, tokenizer, length) : counted(text, tokenizer, free);
+  if (tokenCount === 0) throw new UserError("likelihood: the text is empty; give at least one character");
+  const bound = await sampleBound(estimator, sedd, score, windows, {
     samples,
+    free,
     random: random(seed, LIKELIHOOD_STREAM),
     maxRows: rowsPerCall(length),
     signal,
@@ -121,13 +149,12 @@ export async function textLikelihood(
     onProgress,
   });
   const { total, standardError, terms } = summariseBound(bound);
-  const characters = [...text].length;
-  const bytes = new TextEncoder().encode(text).length;
-  const perToken = (nats: number): number => nats / tokens.length;
+  const window = typeof text === "string" ? length : windows[0]!.length;
+  const perToken = (nats: number): number => nats / tokenCount;
   const { excess } = bound as Partial<UnmaskingSamples>;
   return {
     model: name,
-    tokenCount: tokens.length,
+    tokenCount,
     characters,
     bytes,
     natsPerToken: perToken(total),
@@ -145,26 +172,50 @@ export async function textLikelihood(
       replicates: bound.replicates,
       networkRows: bound.rows,
       seed,
-      window: length,
+      window,
       windows: windows.length,
-      stride: length,
+      stride: window,
       graph: score.graph.kind,
       noise: sedd.noise,
       parameterization: sedd.parameterization,
+      objective: sedd.objective ?? "sedd",
       weights: await fingerprint(parameters),
-      text: await fingerprint(text),
+      text: await fingerprint(digest),
       version: packageVersion,
     },
   };
 }
 
+function windowsOf(text: string, tokenizer: Tokenizer, length: number) {
+  const tokens = tokenizer.encode(text);
+  const windows: Int32Array[] = [];
+  for (let start = 0; start < tokens.length; start += length) windows.push(tokens.subarray(start, start + length));
+  return { windows, tokenCount: tokens.length, characters: [...text].length, bytes: new TextEncoder().encode(text).length, digest: text };
+}
+
+/** Code points are counted by their first bytes: a window may begin or end within one. End-of-text is no text. */
+function counted(windows: readonly Int32Array[], tokenizer: Tokenizer, free?: readonly Int32Array[]) {
+  let [tokenCount, characters, bytes] = [0, 0, 0];
+  for (const window of free?.map((positions, w) => positions.map((i) => windows[w]![i]!)) ?? windows) {
+    tokenCount += window.length;
+    for (const id of window) {
+      if (id === tokenizer.endOfText) continue;
+      const piece = tokenizer.pieceBytes(id);
+      bytes += piece.length;
+      for (const byte of piece) characters += Number((byte & 0xc0) !== 0x80);
+    }
+  }
+  return { windows, tokenCount, characters, bytes, digest: [...windows, ...(free ?? [])].join("\n") };
+}
+
 async function sampleBound(
   estimator: Estimator,
+  config: SeddConfig,
   score: NetworkScore,
-  noise: ReturnType<typeof noiseFrom>,
   windows: readonly Int32Array[],
   options: BoundOptions,
 ): Promise<BoundSamples> {
+  const noise = noiseFrom(config.noise);
   switch (estimator) {
     case "stratified":
       return boundSamples(score, noise, windows, options);
@@ -173,7 +224,10 @@ async function sampleBound(
     case "any-order":
       return unmaskingSamples(score, noise, windows, { ...options, order: "random" });
     case "left-to-right":
+      if (config.objective === "ar") return causalLikelihood(score, windows, options);
       return unmaskingSamples(score, noise, windows, { ...options, order: "left-to-right" });
+    case "pseudo":
+      return pseudoLikelihoodSamples(score, noise, windows, options);
   }
 }
 

@@ -1,7 +1,11 @@
-/** A trained SEDD model at work: log-scores, samples with prompts anywhere, streams of frames, the likelihood bound. */
+/**
+ * A trained model at work, whatever objective trained it, through the score that it is read as: log-scores, samples with prompts anywhere, streams of frames, the
+ * likelihood.
+ */
 import { UserError } from "../platform/errors.ts";
 import type { CompileOptions } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
+import { maskedPrediction, type MaskedPrediction, type MaskedPredictionOptions } from "./masked-prediction.ts";
 import type { ModelConfig } from "./sedd-config.ts";
 import { lawsOf, type LawsOptions } from "./sedd-laws.ts";
 import { textLikelihood, type Likelihood, type LikelihoodOptions } from "./sedd-likelihood.ts";
@@ -30,7 +34,7 @@ export interface SeddModel extends Sampling {
   /**
    * Log-scores [batch, length, states] of tokens [batch·length] at total noise sigma [batch]: natural logarithm, 0 at the token itself.
    *
-   * @throws UserError when the sizes do not fit or a token is no state of the graph
+   * @throws UserError when the sizes do not fit or a token is no state of the graph, and of a left-to-right model
    */
   logScore(tokens: Int32Array, sigma: Float64Array): Promise<Float32Array>;
   /**
@@ -41,8 +45,11 @@ export interface SeddModel extends Sampling {
    * @example (await model.laws([12, 2048, 7], 1.5))[0] // { position: 1, entropy: 3.1, top: [{ token: 301, text: " old", probability: 0.21 }, …] }
    */
   laws(tokens: ArrayLike<number>, sigma: number, options?: LawsOptions): Promise<PositionLaw[]>;
-  /** The bound on −log p of a text, cut into windows of the model's length (a short last one included), with its standard error. */
-  likelihood(text: string, options?: LikelihoodOptions): Promise<Likelihood>;
+  /**
+   * The bound on −log p of a text, cut into windows of the model's length (a short last one included), or of windows of tokens as they are given, with its
+   * standard error.
+   */
+  likelihood(text: string | readonly Int32Array[], options?: LikelihoodOptions): Promise<Likelihood>;
   /**
    * What the model thinks of the text in brackets given the rest (the bound on its −log p), and of each of its positions; `[[3]]` is a hole, whose laws are told.
    * Every piece is encoded by itself, and tokens begin with the space before a word: so put it inside the brackets.
@@ -52,6 +59,13 @@ export interface SeddModel extends Sampling {
   score(template: string, options?: ScoreOptions): Promise<Score>;
   /** Candidates for the places in brackets, the likeliest first; one text a place, or a text alone where there is one place. */
   rank(template: string, candidates: readonly (string | readonly string[])[], options?: Omit<ScoreOptions, "top">): Promise<Ranking>;
+  /**
+   * Accuracy and cross-entropy of the tokens of a text when a share of it is masked, at several shares: full windows of the model's length alone, or windows of
+   * tokens as they are given. Models of one length and tokenizer are asked about the same positions.
+   *
+   * @throws UserError for a model without masks, or from left to right, and a text of less than two windows
+   */
+  maskedPrediction(text: string | readonly Int32Array[], options: MaskedPredictionOptions): Promise<MaskedPrediction[]>;
   /** Milliseconds spent in the network since the last call of this: what is left of a sample's time is the sampler's own. */
   takeNetworkTime(): number;
   dispose(): Promise<void>;
@@ -82,8 +96,13 @@ export function seddModel({ name, config, parameters, tokenizer, runtime, batchi
     );
   }
 
-  const shared = batching ? batchingScore(score, batching) : score;
+  const shared = batching && !score.forRun ? batchingScore(score, batching) : score;
   const longest = LENGTH_LIMIT * length;
+  /** What a left-to-right model has not: it is no score, whose every position knows all others. */
+  const seesAll = (what: string): void => {
+    if (sedd.objective === "ar")
+      throw new UserError(`${what}: model ${name} writes from left to right and has no scores; give another model`);
+  };
   const scored = () => ({ name, config, tokenizer: tokenizerOf(), score, parameters });
   return {
     name,
@@ -95,6 +114,7 @@ export function seddModel({ name, config, parameters, tokenizer, runtime, batchi
       return tokenizerOf();
     },
     async logScore(tokens, sigma) {
+      seesAll("logScore");
       const length = tokens.length / sigma.length;
       if (!Number.isInteger(length) || length < 1)
         throw new UserError(`logScore: ${tokens.length} tokens are not ${sigma.length} rows of one length`);
@@ -105,11 +125,31 @@ export function seddModel({ name, config, parameters, tokenizer, runtime, batchi
       return score.all(tokens, sigma);
     },
     ...sampling({ name, config, score: shared, tokenizer: tokenizerOf }),
-    laws: async (tokens, sigma, options) => lawsOf({ score: shared, tokenizer: tokenizerOf(), limit: longest }, tokens, sigma, options),
+    async laws(tokens, sigma, options) {
+      seesAll("laws");
+      return lawsOf({ score: shared, tokenizer: tokenizerOf(), limit: longest }, tokens, sigma, options);
+    },
     likelihood: async (text, options) => textLikelihood(scored(), text, options),
-    score: async (template, options) => scoreQuery(scored(), template, options),
-    rank: async (template, candidates, options) => rankCandidates(scored(), template, candidates, options),
+    async score(template, options) {
+      seesAll("score");
+      return scoreQuery(scored(), template, options);
+    },
+    async rank(template, candidates, options) {
+      seesAll("rank");
+      return rankCandidates(scored(), template, candidates, options);
+    },
+    async maskedPrediction(text, options) {
+      return maskedPrediction(
+        { score, config: sedd },
+        typeof text === "string" ? fullWindows(tokenizerOf().encode(text), length) : text,
+        options,
+      );
+    },
     takeNetworkTime: () => score.takeNetworkTime(),
     dispose: () => score.dispose(),
   };
 }
+
+/** Tokens cut into windows; those that fill none are left out. */
+export const fullWindows = (tokens: Int32Array, length: number): Int32Array[] =>
+  Array.from({ length: Math.floor(tokens.length / length) }, (_, w) => tokens.slice(w * length, (w + 1) * length));

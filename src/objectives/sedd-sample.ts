@@ -14,6 +14,8 @@ import type { Tokenizer } from "../text/tokenizer.ts";
 import type { ModelConfig } from "./sedd-config.ts";
 import { layoutSettled } from "./sedd-lengths.ts";
 import { requireSeed, rowsPerCall } from "./sedd-likelihood.ts";
+import type { NetworkScore } from "./sedd-score.ts";
+import type { SeddConfig } from "./sedd.ts";
 
 /** The longest sequence that a model is run at, in model lengths: rotary positions beyond it were never near any it has seen. */
 export const LENGTH_LIMIT = 8;
@@ -35,8 +37,9 @@ export interface SampleOptions extends DrawOptions {
   readonly count?: number | undefined;
   /** Tokens in all, prompt included; default the model's length. In a template: what `[[ ]]` holes fill up to. */
   readonly length?: number | undefined;
-  /** Predictor steps, default 128. For first-hitting the most network calls, default one per token. */
+  /** Predictor steps, default 128. For first-hitting and left-to-right the most network calls, default one per token; `ar` models have no other number. */
   readonly steps?: number | undefined;
+  /** Default "analytic"; for a model trained without noise (`mlm`, `ardm`) "first-hitting"; `ar` models have "left-to-right" alone. */
   readonly sampler?: SamplerName | undefined;
   readonly constraints?: readonly HoleConstraint[] | undefined;
   /** Drawn and returned if left out. Sample i depends on (seed, i) alone. */
@@ -98,7 +101,7 @@ interface Request {
 export interface SamplingParts {
   readonly name: string;
   readonly config: ModelConfig;
-  readonly score: ScoreModel;
+  readonly score: ScoreModel & Pick<NetworkScore, "mostPositions">;
   /** UserError for a model without one. */
   readonly tokenizer: () => Tokenizer;
 }
@@ -114,6 +117,24 @@ export interface Sampling {
   infill(template: Template, options?: SampleOptions): Promise<Sample[]>;
   /** The frames of one sample as they come; the last one is the result. */
   stream(options?: SampleOptions & Omit<Request, "length">): AsyncGenerator<SampleFrame, void, undefined>;
+}
+
+/**
+ * The sampler of a model where none is asked for.
+ *
+ * @throws UserError for one that a left-to-right model does not have, which sees nothing to the right of a hole
+ */
+export function samplerOf(
+  { objective }: SeddConfig,
+  { sampler, corrector, steps }: Pick<SampleOptions, "sampler" | "corrector" | "steps"> = {},
+): SamplerName {
+  if (objective === "ar" && sampler !== undefined && sampler !== "left-to-right")
+    throw new UserError(`sampler "${sampler}": this model writes from left to right; leave sampler out`);
+  if (objective === "ar" && corrector)
+    throw new UserError("corrector: this model does not see what is to the right of a token, so it cannot redraw one; leave corrector out");
+  if (objective === "ar" && steps !== undefined)
+    throw new UserError(`steps ${steps}: this model writes one token a step, each from those before it; leave steps out`);
+  return sampler ?? (objective === undefined ? "analytic" : objective === "ar" ? "left-to-right" : "first-hitting");
 }
 
 export function sampling({ name, config, score, tokenizer }: SamplingParts): Sampling {
@@ -136,7 +157,13 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
     const encode = (text: string): Int32Array => tokenizer().encode(text);
     if (template !== undefined) {
       if (prompt !== undefined) throw new UserError("template and prompt: give one of them; a template may begin with text");
-      return layoutSettled(score, noise, templateSegments(template, tokenizer()), encode, { length: total, limit, seed, signal });
+      const segments = templateSegments(template, tokenizer());
+      const range = segments.find((segment) => segment.kind === "hole" && typeof segment.tokens === "object");
+      if (range && config.sedd.objective === "ar")
+        throw new UserError(
+          `the hole at character ${range.at} of the template is a range, whose length a left-to-right model cannot choose; give one length`,
+        );
+      return layoutSettled(score, noise, segments, encode, { length: total, limit, seed, signal });
     }
     if (prompt === undefined || prompt === "") return { given: new Int32Array(total).fill(-1), spans: [{ begin: 0, end: total }] };
     const tokens = encode(prompt);
@@ -175,12 +202,14 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
     const { count = 1, constraints = [], onStep: _, ...rest } = options;
     const length = layout.given.length;
     requireSeed(seed);
-    if (count * length > MOST_POSITIONS)
+    const most = score.mostPositions ?? MOST_POSITIONS;
+    if (count * length > most)
       throw new UserError(
-        `count ${count}: ${count} × ${length} tokens are too many for one call; give at most ${Math.floor(MOST_POSITIONS / length)}`,
+        `count ${count}: ${count} × ${length} tokens are too many for one call; give at most ${Math.floor(most / length)}`,
       );
     for await (const frame of run(score, {
       ...rest,
+      sampler: samplerOf(config.sedd, options),
       noise,
       length,
       count,
@@ -216,7 +245,8 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
 
   const draw = async (request: Request, options: SampleOptions): Promise<Sample[]> => {
     tokenizer();
-    const { count = 1, sampler = "analytic", seed = drawSeed(), onStep, grid, corrector, constraints } = options;
+    const { count = 1, seed = drawSeed(), onStep, grid, corrector, constraints } = options;
+    const sampler = samplerOf(config.sedd, options);
     const begin = performance.now();
     const layout = await layoutOf(request, { seed, signal: options.signal });
     let last: SampleFrame[] = [];
@@ -228,9 +258,13 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
     const departures = departuresOf(options, vocabularySize);
     const holes = layout.given.reduce((sum, token) => sum + Number(token === -1), 0);
     const hitting = sampler === "first-hitting";
+    const byEvent = hitting || sampler === "left-to-right";
     const approximations = [
-      ...(hitting && last[0]!.steps < holes ? ["first-hitting: several events a call"] : []),
+      ...(byEvent && last[0]!.steps < holes ? [`${sampler}: several events a call`] : []),
       ...(hitting && config.sedd.parameterization === "score" ? ["first-hitting: scores that are not normalised"] : []),
+      ...(config.sedd.objective === "ar" && layout.given.subarray(layout.given.indexOf(-1)).some((token) => token !== -1)
+        ? ["left-to-right: what is given to the right of a hole is not seen there"]
+        : []),
       ...((corrector?.positions ?? 1) > 1 ? ["corrector: several positions a call"] : []),
     ];
     return last.map(({ text, tokens, steps }) => ({

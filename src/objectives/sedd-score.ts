@@ -4,7 +4,7 @@
  * head works row by row, so a padded call equals the unpadded one.
  */
 import type { ScoreAt, ScoreModel } from "../diffusion/score.ts";
-import { dditHead, dditParameters, dditTrunk } from "../network/ddit.ts";
+import { dditHead, dditParameters, dditTrunk, HIDDEN } from "../network/ddit.ts";
 import { UserError } from "../platform/errors.ts";
 import {
   compile,
@@ -17,10 +17,13 @@ import {
   trace,
   type CompileOptions,
   type Executable,
+  type Feeds,
   type Program,
   type Spec,
   type Tensor,
 } from "../tensor/index.ts";
+import { cachingTrunk } from "./causal-cache.ts";
+import { shiftedRight } from "./left-to-right.ts";
 import { graphOf, logitOffset, type SeddConfig } from "./sedd.ts";
 
 export interface NetworkScore extends ScoreModel {
@@ -29,6 +32,8 @@ export interface NetworkScore extends ScoreModel {
    * {@link paddedLength} to the same share a program with those that come alone, and give the same bits.
    */
   evaluateRagged(tokens: Int32Array, lengths: Int32Array, sigma: Float64Array, positions: Int32Array): Promise<ScoreAt>;
+  /** Positions of all sequences of a run at most, where it keeps something of each. */
+  readonly mostPositions?: number;
   /** Log-scores of every position and state, [rows·length·states]; 0 at the token itself. */
   all(tokens: Int32Array, sigma: Float64Array): Promise<Float32Array>;
   /** Milliseconds spent inside the runtime since the last call of this function. */
@@ -36,9 +41,10 @@ export interface NetworkScore extends ScoreModel {
   dispose(): Promise<void>;
 }
 
+/** Numbers that a run of a causal network may keep of its texts: 512 MiB. */
+const MOST_KEPT = 2 ** 27;
 /** Rows of the head in one call at most: 1,024 rows of 50,257 states are 206 MB. */
 const MOST_ROWS = 1024;
-const HIDDEN = -1e9;
 /**
  * The least rows of a matrix product. The native runtime takes another kernel for a single row, whose rounding differs; with four rows or more a
  * row's result does not depend on how many stand beside it, so that sample i is the same bits for every count.
@@ -48,6 +54,15 @@ const LEAST_ROWS = 4;
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 /** The length that a text is computed at: multiples of 16, above 128 of 64. */
 export const paddedLength = (n: number): number => (n <= 128 ? Math.ceil(n / 16) * 16 : Math.ceil(n / 64) * 64);
+
+/** A trunk's output, rows of `hidden` numbers, and which of them is of a position of a row. */
+export interface TrunkOutput {
+  readonly output: Float32Array;
+  readonly place: (row: number, position: number) => number;
+}
+
+/** Compiles a program under a key, once, and runs it with the parameters beside the feeds. */
+export type Execute = (key: string, build: () => Program, feeds: Feeds) => Promise<Record<string, Float32Array>>;
 
 type HeadKind = "total" | "pick" | "rows";
 
@@ -77,7 +92,7 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, { fro
   const checkAlive = (): void => {
     if (disposed) throw new UserError("the model was disposed; load it again");
   };
-  const execute = async (key: string, build: () => Program, feeds: Record<string, Float32Array | Int32Array>) => {
+  const execute: Execute = async (key, build, feeds) => {
     checkAlive();
     let program = programs.get(key);
     if (!program) {
@@ -94,7 +109,7 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, { fro
     return results as Record<string, Float32Array>;
   };
 
-  const trunk = async (tokens: Int32Array, lengths: Int32Array, sigma: Float64Array): Promise<{ output: Float32Array; stride: number }> => {
+  const trunk = async (tokens: Int32Array, lengths: Int32Array, sigma: Float64Array): Promise<TrunkOutput> => {
     const rows = sigma.length;
     const [batch, stride] = [powerOfTwo(rows), Math.max(...lengths.map(paddedLength))];
     const padded = new Int32Array(batch * stride);
@@ -103,9 +118,10 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, { fro
     let masked = false;
     for (let r = 0, start = 0; r < rows; r++) {
       const length = lengths[r]!;
-      padded.set(tokens.subarray(start, start + length), r * stride);
+      const row = tokens.subarray(start, start + length);
+      padded.set(network.causal ? shiftedRight(row, length, states - 1) : row, r * stride);
       mask.fill(HIDDEN, r * stride + length, (r + 1) * stride);
-      masked ||= length !== stride;
+      masked ||= length !== stride && !network.causal; // which never sees what is right of it
       noise[r] = sigma[r]!;
       start += length;
     }
@@ -113,13 +129,13 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, { fro
       const signature: Record<string, Spec> = {
         ...specsOf((name) => !isHead(name)),
         tokens: { dtype: "int32", shape: [batch, stride] },
-        sigma: { dtype: "float32", shape: [noise.length] },
+        ...(network.conditioning > 0 ? { sigma: { dtype: "float32", shape: [noise.length] } as const } : {}),
         ...(masked ? { mask: { dtype: "float32", shape: [batch, 1, 1, stride] } as const } : {}),
       };
       return trace(signature, (inputs: Record<string, Tensor>) => ({
         output: dditTrunk(inputs, network, {
           tokens: inputs["tokens"]!,
-          sigma: inputs["sigma"]!,
+          ...(inputs["sigma"] ? { sigma: inputs["sigma"] } : {}),
           ...(masked ? { mask: inputs["mask"]! } : {}),
         }).output,
       }));
@@ -129,7 +145,7 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, { fro
       sigma: noise,
       ...(masked ? { mask } : {}),
     });
-    return { output: output!, stride };
+    return { output: output!, place: (row, position) => row * stride + position };
   };
 
   /**
@@ -164,16 +180,24 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, { fro
     return execute(`head ${kind} ${bucket}`, build, { hidden: padded, ...(paddedTargets ? { targets: paddedTargets } : {}) });
   };
 
-  const evaluateRagged: NetworkScore["evaluateRagged"] = async (tokens, lengths, sigma, positions) => {
+  const evaluateRagged: NetworkScore["evaluateRagged"] = async (tokens, lengths, sigma, positions) =>
+    answer(await trunk(tokens, lengths, sigma), tokens, lengths, sigma, positions);
+
+  const answer = (
+    { output, place }: TrunkOutput,
+    tokens: Int32Array,
+    lengths: Int32Array,
+    sigma: Float64Array,
+    positions: Int32Array,
+  ): ScoreAt => {
     const own = Int32Array.from(positions, (position) => tokens[position]!);
-    const { output, stride } = await trunk(tokens, lengths, sigma);
     /** Of each token: its row, and where it stands in the trunk's output. */
     const rowOf = new Int32Array(tokens.length);
     const placeOf = new Int32Array(tokens.length);
     for (let r = 0, start = 0; r < lengths.length; start += lengths[r++]!)
       for (let i = 0; i < lengths[r]!; i++) {
         rowOf[start + i] = r;
-        placeOf[start + i] = r * stride + i;
+        placeOf[start + i] = place(r, i);
       }
     const noise = Float64Array.from(positions, (position) => sigma[rowOf[position]!]!);
     const rowsOf = (from: number, to: number, which?: Int32Array): Float32Array => {
@@ -208,7 +232,8 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, { fro
           const { total, picked } = await head("pick", rowsOf(from, to), targets.subarray(from, to));
           for (let j = from; j < to; j++) {
             const normaliser = parameterization === "normalized" ? total![j - from]! : 0;
-            logs[j] = targets[j] === own[j] ? 0 : picked![j - from]! - normaliser + offset(j);
+            // A causal network tells the token itself, which it has not seen.
+            logs[j] = targets[j] === own[j] && !network.causal ? 0 : picked![j - from]! - normaliser + offset(j);
           }
         });
         return logs;
@@ -227,14 +252,32 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, { fro
     };
   };
 
-  const evaluate: ScoreModel["evaluate"] = (tokens, sigma, positions) =>
-    evaluateRagged(tokens, new Int32Array(sigma.length).fill(tokens.length / sigma.length), sigma, positions);
+  const lengthsOf = (tokens: Int32Array, { length: rows }: Float64Array): Int32Array => new Int32Array(rows).fill(tokens.length / rows);
+  const evaluate: ScoreModel["evaluate"] = (tokens, sigma, positions) => evaluateRagged(tokens, lengthsOf(tokens, sigma), sigma, positions);
+  const known = parameterization === "normalized" ? { knownSum: (sigma: number) => 1 / Math.expm1(sigma) } : {};
 
   return {
     graph,
     evaluateRagged,
-    ...(parameterization === "normalized" ? { knownSum: (sigma: number) => 1 / Math.expm1(sigma) } : {}),
+    ...known,
     evaluate,
+    ...(network.causal
+      ? {
+          mostPositions: Math.floor(MOST_KEPT / (2 * network.layers * hidden)),
+          forRun(): ScoreModel {
+            const trunkSpecs = specsOf((name) => !isHead(name));
+            const cached = cachingTrunk(network, trunkSpecs, execute, (rows) => Math.max(LEAST_ROWS, powerOfTwo(rows)));
+            return {
+              graph,
+              ...known,
+              async evaluate(tokens, sigma, positions) {
+                const found = await cached(tokens, sigma.length, positions);
+                return found ? answer(found, tokens, lengthsOf(tokens, sigma), sigma, positions) : evaluate(tokens, sigma, positions);
+              },
+            };
+          },
+        }
+      : {}),
     async all(tokens, sigma) {
       const positions = Int32Array.from(tokens.keys());
       const scores = (await (await evaluate(tokens, sigma, positions)).rows(positions)) as Float32Array;

@@ -7,14 +7,18 @@ import { absorb } from "../diffusion/absorb.ts";
 import type { Graph } from "../diffusion/graph.ts";
 import { noiseFrom, type NoiseConfig } from "../diffusion/noise.ts";
 import { maskedScoreEntropyTraced, rowNumbers, type Parameterization } from "../diffusion/score-entropy-traced.ts";
+import { maskedSquaredErrorTraced } from "../diffusion/squared-error-traced.ts";
 import { uniformNumbers, uniformScoreEntropyTraced } from "../diffusion/score-entropy-uniform-traced.ts";
 import { uniform } from "../diffusion/uniform.ts";
 import { dditHead, dditParameters, dditTrunk, initializeDDiT, isHiddenMatrix, type DDiTConfig } from "../network/ddit.ts";
 import { UserError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
 import { Layout, reshape } from "../tensor/index.ts";
-import type { BatchShape, Corruption, Objective } from "./objective.ts";
+import { chosenRows } from "./chosen-rows.ts";
+import { dropoutFeeds, dropoutInputs } from "./dropout.ts";
+import type { BatchShape, Corruption, Objective, ObjectiveKind } from "./objective.ts";
 
+/** A network and the score that it is read as. */
 export interface SeddConfig {
   readonly network: DDiTConfig;
   readonly graph: Graph["kind"];
@@ -22,15 +26,36 @@ export interface SeddConfig {
   readonly parameterization: Parameterization;
   /** Whether `score` subtracts log(e^σ−1) + log V from the logits: the official `scale_by_sigma`. Absorb only, as there. */
   readonly scaleBySigma: boolean;
+  /** What the network is trained for, where it is not score entropy. Its softmax is read as a `normalized` score under absorb, which no σ moves. */
+  readonly objective?: Exclude<ObjectiveKind, "sedd"> | undefined;
+  /** Training by the ℓ2 concrete-score loss in place of score entropy. */
+  readonly loss?: "l2" | undefined;
 }
+
+/** How networks that are not trained by score entropy are read as scores: p(token | what is seen) at a MASK. */
+export const readAsScore = {
+  graph: "absorb",
+  noise: { kind: "loglinear", eps: 1e-3 },
+  parameterization: "normalized",
+  scaleBySigma: false,
+} as const satisfies Partial<SeddConfig>;
 
 /** What of a configuration does not go together: the key and why its value will not do. */
 export function mismatch({
   graph,
   parameterization,
   scaleBySigma,
-}: Pick<SeddConfig, "graph" | "parameterization" | "scaleBySigma">): { key: "parameterization" | "scaleBySigma"; why: string } | undefined {
+  objective,
+  loss,
+}: Pick<SeddConfig, "graph" | "parameterization" | "scaleBySigma" | "objective" | "loss">):
+  | { key: "graph" | "parameterization" | "scaleBySigma" | "loss"; why: string }
+  | undefined {
+  if (objective !== undefined) {
+    const key = (["graph", "parameterization"] as const).find((name) => ({ graph, parameterization })[name] !== readAsScore[name]);
+    return key && { key, why: `objective "${objective}" is read as a score with "${readAsScore[key]}" alone` };
+  }
   if (graph !== "uniform") return undefined;
+  if (loss === "l2") return { key: "loss", why: '"l2" is for graph "absorb" alone; give "score-entropy"' };
   if (parameterization !== "score")
     return {
       key: "parameterization",
@@ -61,18 +86,18 @@ export function logitOffset({ network, scaleBySigma }: SeddConfig, sigma: number
 }
 
 export function seddObjective(config: SeddConfig): Objective {
-  const { network, parameterization } = config;
+  const { network, parameterization, loss } = config;
   const graph = graphOf(config);
   const noise = noiseFrom(config.noise);
   return {
     layout: new Layout(dditParameters(network)),
+    measure: "bound",
     initialize: (random) => initializeDDiT(network, random),
     isHiddenMatrix,
     corrupt(tokens, shape, random, training, offset) {
       const times = stratifiedTimes(shape.batch, random, offset);
       const noisy = graph.corrupt(tokens, times.map(noise.sigma), random);
-      const keep = training && network.dropout > 0 ? dropoutMask(network, shape, random) : undefined;
-      return corruptionOf(config, tokens, noisy, times, shape, keep);
+      return corruptionOf(config, tokens, noisy, times, shape, dropoutFeeds(network, shape, random, training));
     },
     lossInputs(shape, capacity, training) {
       const { batch, length } = shape;
@@ -81,7 +106,7 @@ export function seddObjective(config: SeddConfig): Objective {
         tokens: { dtype: "int32", shape: [batch, length] },
         sigma: { dtype: "float32", shape: [batch] },
         clean: indices,
-        ...(training && network.dropout > 0 ? { keep: { dtype: "bool", shape: [keptValues(network, shape)] } as const } : {}),
+        ...dropoutInputs(network, shape, training),
         ...(graph.mask === undefined
           ? { logRest: numbers, restWeight: numbers, logClean: numbers, cleanWeight: numbers }
           : {
@@ -89,7 +114,8 @@ export function seddObjective(config: SeddConfig): Objective {
               inverse: { dtype: "int32", shape: [batch * length] } as const,
               sequence: indices,
               pull: numbers,
-              ...(parameterization === "score" ? { shift: numbers, rest: numbers } : {}),
+              ...(parameterization === "score" ? { shift: numbers } : {}),
+              ...(parameterization === "score" && loss === undefined ? { rest: numbers } : {}),
             }),
       };
     },
@@ -109,6 +135,7 @@ export function seddObjective(config: SeddConfig): Objective {
       const { rows, inverse, sequence, pull, shift = pull, rest = pull } = inputs;
       const selection = { rows: rows!, inverse: inverse!, sequence: sequence! };
       const logits = dditHead(parameters, dditTrunk(parameters, network, { ...given, selection }).output, graph.mask);
+      if (loss === "l2") return maskedSquaredErrorTraced(parameterization, logits, clean!, { shift: shift!, weight: pull! });
       return maskedScoreEntropyTraced(parameterization, logits, clean!, { shift: shift!, pull: pull!, rest: rest! });
     },
   };
@@ -129,10 +156,10 @@ export function corruptionOf(
   noisy: Int32Array,
   times: Float64Array,
   shape: BatchShape,
-  keep?: Uint8Array,
+  dropout: Corruption["feeds"] = {},
 ): Corruption {
   const graph = graphOf(config);
-  const common = { tokens: noisy, sigma: Float32Array.from(times, noiseFrom(config.noise).sigma), ...(keep ? { keep } : {}) };
+  const common = { tokens: noisy, sigma: Float32Array.from(times, noiseFrom(config.noise).sigma), ...dropout };
   if (graph.mask === undefined)
     return { feeds: { ...common, clean: tokens, ...uniformFeeds(config, graph, tokens, noisy, times) }, capacity: tokens.length };
   const { capacity, feeds } = maskedFeeds(config, graph.mask, tokens, noisy, times, shape);
@@ -154,7 +181,7 @@ function uniformFeeds(config: SeddConfig, graph: Graph, tokens: Int32Array, nois
   };
 }
 
-/** Absorb: the masked positions, where each stands, and its numbers. */
+/** Absorb: the masked positions, where each stands, and its numbers; for ℓ2 `pull` is σ' r²/2 and `shift` what it calls so. */
 function maskedFeeds(
   config: SeddConfig,
   mask: number,
@@ -164,55 +191,19 @@ function maskedFeeds(
   shape: BatchShape,
 ): Corruption {
   const noise = noiseFrom(config.noise);
-  const positions: number[] = [];
-  noisy.forEach((state, i) => {
-    if (state === mask) positions.push(i);
-  });
-  const capacity = headCapacity(shape, positions.length);
-  const rows = new Int32Array(capacity);
-  const sequence = new Int32Array(capacity);
-  const clean = new Int32Array(capacity);
-  const inverse = new Int32Array(noisy.length).fill(capacity);
+  const positions = [...noisy.keys()].filter((i) => noisy[i] === mask);
+  const { capacity, feeds } = chosenRows(tokens, positions, shape);
   const [shift, pull, rest] = [new Float32Array(capacity).fill(-1e30), new Float32Array(capacity), new Float32Array(capacity)];
   const perRow = Array.from(times, (t) => {
     const sigma = noise.sigma(t);
-    return rowNumbers(config.parameterization, sigma, noise.rate(t), logitOffset(config, sigma));
+    const offset = logitOffset(config, sigma);
+    if (config.loss === "l2")
+      return { shift: offset + Math.log(Math.expm1(sigma)), pull: noise.rate(t) / 2 / Math.expm1(sigma) ** 2, rest: 0 };
+    return rowNumbers(config.parameterization, sigma, noise.rate(t), offset);
   });
   positions.forEach((position, i) => {
-    rows[i] = position;
-    sequence[i] = Math.floor(position / shape.length);
-    const row = perRow[sequence[i]!]!;
-    clean[i] = tokens[position]!;
-    inverse[position] = i;
+    const row = perRow[Math.floor(position / shape.length)]!;
     [shift[i], pull[i], rest[i]] = [row.shift, row.pull, row.rest];
   });
-  return { feeds: { rows, inverse, sequence, clean, shift, pull, rest }, capacity };
-}
-
-/**
- * How many rows the head is compiled for. Two sizes a shape: one that stratified times exceed with probability below 1e-4 (mean ≤ N/2 + N/(2
- * batch), deviation ≤ √(N/6), four of them), and all N.
- */
-function headCapacity({ batch, length }: BatchShape, masked: number): number {
-  const total = batch * length;
-  const usual = Math.ceil((total / 2 + total / (2 * batch) + 4 * Math.sqrt(total / 6)) / 32) * 32;
-  return masked <= usual && usual < total ? usual : total;
-}
-
-const keptValues = ({ hidden, layers }: DDiTConfig, { batch, length }: BatchShape): number => 2 * layers * batch * length * hidden;
-
-/** Which activations dropout keeps: 16 bits each from a counter-based stream, so that the mask depends on the drawn key alone. */
-function dropoutMask(network: DDiTConfig, shape: BatchShape, random: Random): Uint8Array {
-  const threshold = Math.round(network.dropout * 65536);
-  const kept = new Uint8Array(keptValues(network, shape));
-  const key = random.integer(2 ** 32) >>> 0;
-  for (let i = 0; i < kept.length; i += 2) {
-    let z = (key + Math.imul(i + 1, 0x9e3779b9)) | 0;
-    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
-    z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
-    z ^= z >>> 15;
-    kept[i] = (z & 0xffff) >= threshold ? 1 : 0;
-    if (i + 1 < kept.length) kept[i + 1] = z >>> 16 >= threshold ? 1 : 0;
-  }
-  return kept;
+  return { feeds: { ...feeds, shift, pull, rest }, capacity };
 }

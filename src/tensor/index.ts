@@ -11,6 +11,7 @@ export {
   scalar,
   trace,
   TraceError,
+  withGradient,
   zeros,
   type Data,
   type DType,

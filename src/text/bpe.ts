@@ -63,18 +63,17 @@ export function bpeTokenizer(json: unknown): Tokenizer {
 /** The tokenizer.json of trained merges: the alphabet, then what merges make, then the special tokens. */
 export function bpeFile({ symbols, merges }: TrainedMerges, special: readonly string[] = []): unknown {
   const tokens = symbols.map((symbol) => Array.from(symbol, (index) => alphabet[index.charCodeAt(0)]!).join(""));
+  return byteLevelFile(
+    Object.fromEntries(tokens.map((token, id) => [token, id])),
+    merges.map(([left, right]) => [tokens[left]!, tokens[right]!]),
+    special.map((content, index) => specialToken(content, tokens.length + index)),
+  );
+}
+
+/** The tokenizer.json of a byte-level BPE. */
+export function byteLevelFile(vocab: unknown, merges: readonly (readonly string[])[], added: readonly object[]): unknown {
   const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
-  return {
-    ...emptyFile,
-    added_tokens: special.map((content, index) => specialToken(content, tokens.length + index)),
-    pre_tokenizer: byteLevel,
-    decoder: byteLevel,
-    model: {
-      ...emptyModel,
-      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-      merges: merges.map(([left, right]) => [tokens[left]!, tokens[right]!]),
-    },
-  };
+  return { ...emptyFile, added_tokens: added, pre_tokenizer: byteLevel, decoder: byteLevel, model: { ...emptyModel, vocab, merges } };
 }
 
 function build(file: TokenizerFile): Library {

@@ -1,4 +1,4 @@
-/** The tokenizer.json format as far as we read and write it, and what both kinds of tokenizer ask of a text. */
+/** The tokenizer.json format as far as we read and write it, and what several kinds of tokenizer ask of a text. */
 import { z } from "zod";
 import { UserError } from "../platform/errors.ts";
 
@@ -23,7 +23,7 @@ const vocabulary = z.custom<Record<string, number>>(
 );
 const merges = z.union([z.array(z.tuple([z.string(), z.string()])), z.array(z.string())]);
 
-const schema = z.looseObject({
+const around = {
   added_tokens: z
     .array(addedToken)
     .nullish()
@@ -32,10 +32,23 @@ const schema = z.looseObject({
   pre_tokenizer: part,
   post_processor: part,
   decoder: part,
+};
+
+const schema = z.looseObject({
+  ...around,
   model: z.looseObject({
     type: z.string().default("BPE"), // GPT-2's own file names no type
     vocab: vocabulary,
     merges,
+  }),
+});
+
+const wordPieceSchema = z.looseObject({
+  ...around,
+  model: z.looseObject({
+    vocab: vocabulary,
+    unk_token: z.string().default("[UNK]"),
+    continuing_subword_prefix: z.string().min(1).default("##"),
   }),
 });
 
@@ -45,7 +58,20 @@ export type AddedToken = z.infer<typeof addedToken>;
 /** The checked contents of a tokenizer.json with a BPE model and byte-level decoding, or without merges. */
 export function tokenizerFile(json: unknown): TokenizerFile {
   const type = (json as { model?: { type?: unknown } } | null)?.model?.type;
-  if (type !== undefined && type !== "BPE") throw new UserError(`model type ${JSON.stringify(type)} is not supported; expected "BPE"`);
+  if (type !== undefined && type !== "BPE")
+    throw new UserError(`model type ${JSON.stringify(type)} is not supported; expected "BPE" or "WordPiece"`);
+  return checked(schema, json);
+}
+
+/** The checked contents of a tokenizer.json with a WordPiece model, whose vocabulary has the token for unknown words. */
+export function wordPieceFile(json: unknown): z.infer<typeof wordPieceSchema> {
+  const file = checked(wordPieceSchema, json);
+  const { vocab, unk_token: unknown } = file.model;
+  if (!Object.hasOwn(vocab, unknown)) throw new UserError(`the vocabulary lacks ${JSON.stringify(unknown)}, the token for unknown words`);
+  return file;
+}
+
+function checked<T>(schema: z.ZodType<T>, json: unknown): T {
   const parsed = schema.safeParse(json);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;

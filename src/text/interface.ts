@@ -4,7 +4,7 @@
  */
 
 export interface Tokenizer {
-  readonly kind: "bpe" | "character";
+  readonly kind: "bpe" | "character" | "wordpiece";
   /** Vocabulary size V; ids are 0 … V−1, and V itself stands for MASK in displays. */
   readonly size: number;
   /** The end-of-text token `<|endoftext|>`, where the vocabulary has one. */

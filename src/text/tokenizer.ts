@@ -1,5 +1,5 @@
 /**
- * Tokenizers as files: loading a tokenizer.json (the Hugging Face format) of either kind, and telling two tokenizers apart. What a tokenizer
+ * Tokenizers as files: loading a tokenizer.json (the Hugging Face format) of any kind that is supported, and telling two tokenizers apart. What a tokenizer
  * does is in interface.ts.
  */
 import { readText } from "#platform";
@@ -8,6 +8,7 @@ import { UserError } from "../platform/errors.ts";
 import { bpeTokenizer } from "./bpe.ts";
 import { characterTokenizer, isCharacterTokenizer } from "./character.ts";
 import type { Tokenizer } from "./interface.ts";
+import { isWordPiece, wordPieceTokenizer } from "./wordpiece.ts";
 
 export type { Tokenizer } from "./interface.ts";
 
@@ -26,6 +27,7 @@ export async function loadTokenizer(path: string): Promise<Tokenizer> {
 /** A tokenizer from the contents of a tokenizer.json; `name` is what errors call it. */
 export function parseTokenizer(json: unknown, name = "tokenizer.json"): Tokenizer {
   try {
+    if (isWordPiece(json)) return wordPieceTokenizer(json);
     return isCharacterTokenizer(json) ? characterTokenizer(json) : bpeTokenizer(json);
   } catch (error) {
     throw error instanceof UserError ? new UserError(`${name}: ${error.message}`) : error;

@@ -6,7 +6,8 @@ import { exists, joinPath, writeFileAtomic } from "#platform";
 import { stringify } from "yaml";
 import type { Objective } from "../objectives/objective.ts";
 import { writeSeddConfig } from "../objectives/sedd-config.ts";
-import { seddObjective, type SeddConfig } from "../objectives/sedd.ts";
+import { objectiveOf } from "../objectives/objective-of.ts";
+import type { SeddConfig } from "../objectives/sedd.ts";
 import { UserError } from "../platform/errors.ts";
 import { random } from "../platform/random.ts";
 import { windowSampler, type WindowSampler } from "../text/batches.ts";
@@ -16,7 +17,7 @@ import { CHECKPOINT, readCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { prepareData } from "./data.ts";
 import { dropMetricsAfter } from "./metrics.ts";
 import { workingBuffers } from "./optimizer.ts";
-import { lengthOf, readYaml, type Recipe } from "./recipe.ts";
+import { configOf, lengthOf, readYaml, type Recipe } from "./recipe.ts";
 
 /** What a fine-tuned run begins with. */
 export interface StartingPoint {
@@ -49,24 +50,12 @@ export interface BeginOptions {
 
 const INITIAL_STREAM = 0x696e6974;
 
-/** The network that a recipe describes, once its vocabulary is known. */
-export function configOf(recipe: Recipe, vocabularySize: number): SeddConfig {
-  const { network, objective } = recipe;
-  return {
-    network: { ...network, states: objective.graph === "absorb" ? vocabularySize + 1 : vocabularySize },
-    graph: objective.graph,
-    noise: objective.noise,
-    parameterization: objective.parameterization,
-    scaleBySigma: objective.scaleBySigma,
-  };
-}
-
 /** Prepares the texts and reads or makes the state. Of what is in the folder, only texts that have changed are written. */
 export async function beginRun({ recipe, out, resume, from, signal }: BeginOptions): Promise<Run> {
   if (resume) await checkSameRun(recipe, out);
   const data = await prepareData({ recipe, out, resume, given: from?.tokenizer, signal });
   const config = configOf(recipe, data.tokenizer.size);
-  const objective = seddObjective(config);
+  const objective = objectiveOf(config);
   const stored = resume ? await readCheckpoint(out, objective.layout.size) : fresh();
   // The state is held once, where the optimizer works on it.
   const { state, gradients } = workingBuffers(stored.state);

@@ -5,7 +5,7 @@
  */
 import { exists, joinPath, list, removeFile } from "#platform";
 import { z } from "zod";
-import { openSafetensors } from "../formats/safetensors.ts";
+import { openSafetensors, type OpenSafetensors } from "../formats/safetensors.ts";
 import { writeSafetensors } from "../formats/safetensors-writer.ts";
 import { UserError } from "../platform/errors.ts";
 import type { SamplerState } from "../text/batches.ts";
@@ -49,6 +49,18 @@ export async function writeCheckpoint(folder: string, { state, ...rest }: Checkp
   );
 }
 
+/** How far the run in a folder is: what its checkpoint says beside the buffers. */
+export async function readProgress(folder: string): Promise<Omit<Checkpoint, "state">> {
+  const path = joinPath(folder, CHECKPOINT);
+  return progressOf(await openSafetensors(path), path);
+}
+
+function progressOf({ metadata }: OpenSafetensors, path: string): Omit<Checkpoint, "state"> {
+  const parsed = progress.safeParse(parseJson(metadata["progress"]));
+  if (!parsed.success) throw new UserError(`${path}: not a training checkpoint of this project (its metadata lack the step)`);
+  return parsed.data;
+}
+
 /**
  * Reads a run's checkpoint. One that is missing, cut off, none of ours or of another size is a UserError that names the file.
  *
@@ -57,8 +69,7 @@ export async function writeCheckpoint(folder: string, { state, ...rest }: Checkp
 export async function readCheckpoint(folder: string, size: number): Promise<Checkpoint> {
   const path = joinPath(folder, CHECKPOINT);
   const file = await openSafetensors(path);
-  const parsed = progress.safeParse(parseJson(file.metadata["progress"]));
-  if (!parsed.success) throw new UserError(`${path}: not a training checkpoint of this project (its metadata lack the step)`);
+  const rest = progressOf(file, path);
   const buffer = async (name: string): Promise<Float32Array> => {
     const length = file.entries.get(name)?.shape.reduce((a, b) => a * b, 1);
     if (length !== undefined && length !== size)
@@ -71,7 +82,7 @@ export async function readCheckpoint(folder: string, size: number): Promise<Chec
     first: await buffer("first"),
     second: await buffer("second"),
   };
-  return { state, ...parsed.data };
+  return { state, ...rest };
 }
 
 /** Removes what writes that were killed have left beside the run's files; the folder must be this process's own. */

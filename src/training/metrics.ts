@@ -1,5 +1,6 @@
 /** metrics.jsonl of a run's folder: one JSON object a line, appended as the run goes on; a resumed run drops what came after its checkpoint. */
 import { appendLine, exists, joinPath, readFile, writeFileAtomic } from "#platform";
+import type { Objective } from "../objectives/objective.ts";
 
 /** One line of metrics.jsonl. */
 export type Metric =
@@ -19,6 +20,8 @@ export type Metric =
       readonly step: number;
       readonly tokens: number;
       readonly seconds: number;
+      /** What natsPerToken is: a bound on −log p, the exact value, or neither. */
+      readonly measure: Objective["measure"];
       readonly natsPerToken: number;
       readonly standardError: number;
     }

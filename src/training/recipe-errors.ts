@@ -86,7 +86,13 @@ interface JsonSchema {
 
 function schemaAt(path: Path, schema: z.ZodType): JsonSchema | undefined {
   let at: JsonSchema | undefined = z.toJSONSchema(schema, { io: "input" }) as JsonSchema;
-  for (const step of path) at = typeof step === "number" ? at?.items : at?.properties?.[String(step)];
+  for (const step of path)
+    at =
+      typeof step === "number"
+        ? at?.items
+        : alternatives(at)
+            .map(({ properties }) => properties?.[String(step)])
+            .find((property) => property !== undefined);
   return at;
 }
 

@@ -5,7 +5,7 @@
 import { readText } from "#platform";
 import { parse } from "yaml";
 import { z } from "zod";
-import { mismatch, type SeddConfig } from "../objectives/sedd.ts";
+import { mismatch, readAsScore, type SeddConfig } from "../objectives/sedd.ts";
 import { messageOf, UserError } from "../platform/errors.ts";
 import { describeIssues } from "./recipe-errors.ts";
 
@@ -35,21 +35,29 @@ const schema = z.strictObject({
     z.strictObject({ kind: z.enum(["bpe", "character"]), size: count.optional(), special: z.array(z.string()).optional() }),
   ]),
   objective: z
-    .strictObject({
-      kind: z.literal("sedd").default("sedd"),
-      graph: z.enum(["absorb", "uniform"]).default("absorb"),
-      noise: noise.default({ kind: "loglinear", eps: 1e-3 }),
-      /** Default: `normalized` for absorb, `score` for uniform. */
-      parameterization: z.enum(["score", "normalized"]).optional(),
-      /** Default: true for absorb, false for uniform. */
-      scaleBySigma: z.boolean().optional(),
-    })
+    .discriminatedUnion("kind", [
+      z.strictObject({
+        kind: z.literal("sedd").default("sedd"),
+        graph: z.enum(["absorb", "uniform"]).default("absorb"),
+        noise: noise.default({ kind: "loglinear", eps: 1e-3 }),
+        /** Default: `normalized` for absorb, `score` for uniform. */
+        parameterization: z.enum(["score", "normalized"]).optional(),
+        /** Default: true for absorb, false for uniform. */
+        scaleBySigma: z.boolean().optional(),
+        /** Default: score-entropy. */
+        loss: z.enum(["score-entropy", "l2"]).optional(),
+      }),
+      z.strictObject({ kind: z.literal("mlm") }),
+      z.strictObject({ kind: z.literal("ardm") }),
+      z.strictObject({ kind: z.literal("ar") }),
+    ])
     .prefault({}),
   network: z.strictObject({
     hidden: count,
     layers: count,
     heads: count,
-    conditioning: count.default(128),
+    /** Of sedd alone, the only objective that is told σ; default 128. */
+    conditioning: count.optional(),
     dropout: z.number().min(0).lt(1).default(0),
   }),
   /** Window lengths in tokens, each a share of the batches; the longest is the model's length. */
@@ -107,8 +115,9 @@ const schema = z.strictObject({
 });
 
 type Written = z.infer<typeof schema>;
+type WrittenSedd = Extract<Written["objective"], { kind: "sedd" }>;
 export interface Recipe extends Written {
-  readonly objective: Written["objective"] & Pick<SeddConfig, "parameterization" | "scaleBySigma">;
+  readonly objective: Exclude<Written["objective"], WrittenSedd> | (WrittenSedd & Pick<SeddConfig, "parameterization" | "scaleBySigma">);
 }
 
 /** Reads and checks a recipe; `overrides` are `key.path=value` with the value in YAML. */
@@ -135,12 +144,15 @@ function parseYaml(text: string, where: string): unknown {
 export function checkRecipe(raw: unknown, where: string): Recipe {
   const result = schema.safeParse(raw);
   if (!result.success) throw new UserError(`${where}: ${describeIssues(result.error.issues, raw, schema)}`);
-  const { network, batch, windows, schedule, objective: written } = result.data;
-  const isAbsorb = written.graph === "absorb";
-  const { parameterization = isAbsorb ? "normalized" : "score", scaleBySigma = isAbsorb, noise } = written;
-  const recipe = { ...result.data, objective: { ...written, parameterization, scaleBySigma } };
-  const wrong = mismatch(recipe.objective);
-  if (wrong) throw new UserError(`${where}: objective.${wrong.key}: ${wrong.why}`);
+  const { network: writtenNetwork, batch, windows, schedule } = result.data;
+  const objective = objectiveOf(result.data.objective, where);
+  const { kind } = objective;
+  if (kind !== "sedd" && writtenNetwork.conditioning !== undefined)
+    throw new UserError(
+      `${where}: network.conditioning: ${writtenNetwork.conditioning} is for objective.kind sedd alone; ${kind} is told no σ: leave it out`,
+    );
+  const network = kind === "sedd" ? { ...writtenNetwork, conditioning: writtenNetwork.conditioning ?? 128 } : writtenNetwork;
+  const recipe = { ...result.data, objective, network };
   if (network.hidden % (2 * network.heads) !== 0) {
     throw new UserError(`${where}: network.hidden: ${network.hidden} must be a multiple of twice network.heads (${network.heads})`);
   }
@@ -158,9 +170,42 @@ export function checkRecipe(raw: unknown, where: string): Recipe {
       throw new UserError(`${where}: windows: none is for step ${step}; let one begin there (from) or end later (until)`);
   if (new Set(windows.map(({ length }) => length)).size !== windows.length)
     throw new UserError(`${where}: windows: a length stands there twice (${windows.map(({ length }) => length).join(", ")})`);
-  if (noise.kind === "geometric" && noise.sigmaMin >= noise.sigmaMax)
-    throw new UserError(`${where}: objective.noise.sigmaMin: ${noise.sigmaMin} must be below sigmaMax (${noise.sigmaMax})`);
   return recipe;
+}
+
+/** The objective with what follows from its graph filled in. */
+function objectiveOf(written: Written["objective"], where: string): Recipe["objective"] {
+  if (written.kind !== "sedd") return written;
+  const isAbsorb = written.graph === "absorb";
+  const { parameterization = isAbsorb ? "normalized" : "score", scaleBySigma = isAbsorb, noise: schedule, loss } = written;
+  const objective = { ...written, parameterization, scaleBySigma };
+  const wrong = mismatch({ ...objective, loss: loss === "l2" ? loss : undefined });
+  if (wrong) throw new UserError(`${where}: objective.${wrong.key}: ${wrong.why}`);
+  if (schedule.kind === "geometric" && schedule.sigmaMin >= schedule.sigmaMax)
+    throw new UserError(`${where}: objective.noise.sigmaMin: ${schedule.sigmaMin} must be below sigmaMax (${schedule.sigmaMax})`);
+  return objective;
+}
+
+/** The network that a recipe describes, once its vocabulary is known, and the score that it is read as. */
+export function configOf({ network: { conditioning = 0, ...written }, objective }: Recipe, vocabularySize: number): SeddConfig {
+  const network = { ...written, conditioning };
+  if (objective.kind !== "sedd") {
+    const { kind } = objective;
+    return {
+      ...readAsScore,
+      network: { ...network, states: vocabularySize + 1, ...(kind === "ar" ? { causal: true } : {}) },
+      objective: kind,
+    };
+  }
+  const { graph, noise, parameterization, scaleBySigma, loss } = objective;
+  return {
+    network: { ...network, states: graph === "absorb" ? vocabularySize + 1 : vocabularySize },
+    graph,
+    noise,
+    parameterization,
+    scaleBySigma,
+    ...(loss === "l2" ? { loss } : {}),
+  };
 }
 
 /** Sets one key of a recipe from `a.b=value`; list items go by their index. */

@@ -2,6 +2,7 @@
 import { cores, joinPath, lockFolder, macrotask, makeFolder } from "#platform";
 import { noiseFrom } from "../diffusion/noise.ts";
 import { run } from "../diffusion/sampler.ts";
+import { samplerOf } from "../objectives/sedd-sample.ts";
 import { networkScore } from "../objectives/sedd-score.ts";
 import type { BatchShape } from "../objectives/objective.ts";
 import { UserError } from "../platform/errors.ts";
@@ -17,7 +18,7 @@ import { lengthOf, windowsAt } from "./recipe.ts";
 import { learningRateFactor } from "./schedule.ts";
 import { createValidation } from "./validation.ts";
 
-export { configOf } from "./begin.ts";
+export { configOf } from "./recipe.ts";
 export type { Metric } from "./metrics.ts";
 
 /**
@@ -136,9 +137,12 @@ async function loop(
     };
     const drawSamples = async (): Promise<void> => {
       const noise = noiseFrom(config.noise);
+      const sampler = samplerOf(config);
+      // Left to right there is a step a token.
+      const steps = sampler === "left-to-right" ? undefined : recipe.samples.steps;
       for (let i = 0; i < recipe.samples.count; i++) {
         let last: Int32Array | undefined;
-        for await (const frame of run(score, { noise, length, steps: recipe.samples.steps, seed: i, signal, pause: macrotask }))
+        for await (const frame of run(score, { noise, length, sampler, steps, seed: i, signal, pause: macrotask }))
           if (frame.done) last = frame.tokens;
         if (last) await record({ kind: "sample", step, seed: i, text: tokenizer.decode(last) });
       }
@@ -179,7 +183,7 @@ async function loop(
       if (due(recipe.validation.every)) {
         await unlessAborted(async () => {
           const bound = await validation.bound(state.ema, { signal, pause: macrotask });
-          await record({ kind: "validation", step, tokens, seconds: seconds(), ...bound });
+          await record({ kind: "validation", step, tokens, seconds: seconds(), measure: objective.measure, ...bound });
         });
       }
       if (due(recipe.samples.every)) await unlessAborted(drawSamples);

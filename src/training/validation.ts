@@ -1,6 +1,7 @@
 /**
- * The validation bound during training: the likelihood bound with every term, in nats a token, on fixed windows with fixed times and corruption, so
- * that two checkpoints differ by their weights alone. The estimator is that of diffusion/likelihood.ts, through the loss program (validation-parts.ts).
+ * The validation number during training: for score entropy the likelihood bound with every term, in nats a token, on fixed windows with fixed times and corruption, so
+ * that two checkpoints differ by their weights alone. The estimator is that of diffusion/likelihood.ts, through the loss program (validation-parts.ts). The loss of the other
+ * objectives is their number itself.
  */
 import { estimate } from "../diffusion/bound.ts";
 import { denoiseLaw } from "../diffusion/denoise.ts";
@@ -9,7 +10,7 @@ import { noiseFrom } from "../diffusion/noise.ts";
 import { piecesOfRows, type ScoreModel } from "../diffusion/score.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { networkScore, type NetworkScore } from "../objectives/sedd-score.ts";
-import type { SeddConfig } from "../objectives/sedd.ts";
+import { seddObjective, type SeddConfig } from "../objectives/sedd.ts";
 import { random } from "../platform/random.ts";
 import type { TokenSource } from "../text/source.ts";
 import type { CompileOptions } from "../tensor/index.ts";
@@ -42,7 +43,9 @@ export async function createValidation(
   settings: { windows: number; length: number; seed: number },
   options: CompileOptions,
 ): Promise<Validation> {
-  const runner = lossRunner(objective, options);
+  // The bound is of score entropy, whatever the network is trained by.
+  const judge = config.loss === undefined ? objective : seddObjective({ ...config, loss: undefined });
+  const runner = lossRunner(judge, options);
   const sigma0 = noiseFrom(config.noise).sigma(0);
   const batches = Math.max(2, Math.round(settings.windows / ROWS));
   const length = Math.min(settings.length, source.count);
@@ -55,7 +58,12 @@ export async function createValidation(
       const place = (b + r * batches) / (batches * ROWS);
       tokens.set(await source.window(Math.floor(place * (source.count - length + 1)), length), r * length);
     }
-    items.push({ tokens, ...boundParts(config, tokens, shape, stream) });
+    items.push({
+      tokens,
+      ...(config.objective === undefined
+        ? boundParts({ ...config, loss: undefined }, tokens, shape, stream)
+        : { corruptions: [objective.corrupt(tokens, shape, stream, false)], constant: 0 }),
+    });
   }
   // The score of the parameters that were last asked about: training asks about one buffer again and again.
   let held: { readonly parameters: Float32Array; readonly score: NetworkScore } | undefined;

@@ -24,7 +24,7 @@ describe("a wrong argument ends with 2 and one line that names it, its value and
     [["tokenizer", "train", "--data", "x", "--out", "y", "--size", "0"], whole("--size", "0", "1 to 1048576")],
     [
       ["sample", "--sampler", "ddim"],
-      /'--sampler <name>' argument 'ddim' is invalid\. Allowed choices are analytic, euler, first-hitting; see sedd sample --help\n$/,
+      /'--sampler <name>' argument 'ddim' is invalid\. Allowed choices are analytic, euler, first-hitting, left-to-right; see sedd sample --help\n$/,
     ],
     [["sample", "--device", "tpu"], /'--device <D>' argument 'tpu' is invalid\. Allowed choices are cpu, wasm; see/],
     [["sample", "--model", ""], /^sedd: --model "": empty; expected for example --model fairytales\n$/],

@@ -18,6 +18,7 @@ const validation = (n: number): Metric => ({
   step: n,
   tokens: 1000 * n,
   seconds: n / 2,
+  measure: "bound",
   natsPerToken: 4.5678,
   standardError: 0.0123,
 });

@@ -178,12 +178,14 @@ describe("options", () => {
     [{ length: 0 }, "length must be a whole number of at least 1, got 0"],
     [{ maxRows: 0 }, "maxRows must be a whole number of at least 1, got 0"],
     [{ seed: 0.5 }, "seed must be a whole number, got 0.5"],
-    [{ sampler: "tweedy" }, 'unknown sampler "tweedy"; there are analytic, euler, first-hitting'],
+    [{ sampler: "tweedy" }, 'unknown sampler "tweedy"; there are analytic, euler, first-hitting, left-to-right'],
     [{ given: Int32Array.of(1, 2) }, "what is given has 2 positions, the length is 4"],
     [{ given: Int32Array.of(1, 2, 7, -1) }, "token 7 is given at position 2; tokens are 0 to 6"],
     [{ prompt: [1, 2, 3, 4] }, "the prompt has 4 tokens, which leaves nothing to write at length 4"],
     [{ prompt: [1], given: new Int32Array(4) }, "prompt and given"],
     [{ graph: graphs.uniform, sampler: "first-hitting" }, 'sampler "first-hitting" needs the absorb graph, got uniform'],
+    [{ graph: graphs.uniform, sampler: "left-to-right" }, 'sampler "left-to-right" needs the absorb graph, got uniform'],
+    [{ sampler: "left-to-right", grid: "cosine" }, 'grid "cosine": left-to-right has no times; leave grid out'],
   ])("%j", async (options, message) => {
     const error = await attempt(options).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(UserError);

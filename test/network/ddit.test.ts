@@ -55,7 +55,11 @@ function exact({ config }: StoredModel, rows: number, positions: number): Progra
   };
   return trace(signature, (p: Record<string, Tensor>) => {
     const { output, conditioning, stages } = dditTrunk(p, network, { tokens: p["tokens"]!, sigma: p["sigma"]! });
-    return { logits: dditHead(p, output), conditioning, ...Object.fromEntries(stages.map((stage, i) => [`stage${i}`, stage])) };
+    return {
+      logits: dditHead(p, output),
+      conditioning: conditioning!,
+      ...Object.fromEntries(stages.map((stage, i) => [`stage${i}`, stage])),
+    };
   });
 }
 

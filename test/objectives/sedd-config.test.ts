@@ -115,6 +115,25 @@ describe("a wrong configuration is the user's error, with the file and the key",
     );
   });
 
+  test("an objective that does not go with the rest", () => {
+    const plain = {
+      ...structuredClone(official),
+      objective: "ar",
+      parameterization: "normalized",
+      model: { ...official["model"], cond_dim: 0 },
+    };
+    const read = (changes: object) => (): unknown => readSeddConfig({ ...plain, ...changes }, "c.json");
+    expect(read({})()).toMatchObject({ sedd: { objective: "ar", network: { causal: true, conditioning: 0 } } });
+    expect(writeSeddConfig(readSeddConfig(plain, "c.json"))).toMatchObject({ objective: "ar", model: { cond_dim: 0 } });
+    expect(readSeddConfig({ ...official, loss: "l2" }, "c.json").sedd.loss).toBe("l2");
+    expect(read({ objective: "gpt" })).toThrow("c.json: objective: ");
+    expect(read({ objective: "mlm", parameterization: "score" })).toThrow(
+      'c.json: parameterization: objective "mlm" is read as a score with',
+    );
+    expect(read({ objective: "sedd" })).toThrow('c.json: model.cond_dim: 0 will not do for objective "sedd"');
+    expect(read({ model: official["model"] })).toThrow('c.json: model.cond_dim: 32 will not do for objective "ar"');
+  });
+
   test("no object at all", () => {
     for (const config of [null, 3, "x", []]) expect(() => readSeddConfig(config, "config.json")).toThrow(UserError);
   });

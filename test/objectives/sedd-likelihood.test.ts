@@ -163,7 +163,7 @@ test("what is refused", async () => {
   for (const samples of [0, 1, 2.5, NaN]) await refused(model.likelihood("a", { samples }), /samples must be a whole number of at least 2/);
   await refused(
     model.likelihood("a", { estimator: "best" as never }),
-    /estimator best: not known; stratified, exact-k, any-order, left-to-right are/,
+    /estimator best: not known; stratified, exact-k, any-order, left-to-right, pseudo are/,
   );
   await refused(model.likelihood("a", { seed: 1.5 }), /seed 1\.5: must be a whole number/);
 });

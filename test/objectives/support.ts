@@ -2,7 +2,8 @@
 import type { Parameterization } from "../../src/diffusion/score-entropy-traced.ts";
 import { initializeDDiT } from "../../src/network/ddit.ts";
 import { GRADIENT, lossProgram, PARAMETER, type BatchShape, type Corruption } from "../../src/objectives/objective.ts";
-import { seddObjective, type SeddConfig } from "../../src/objectives/sedd.ts";
+import { objectiveOf } from "../../src/objectives/objective-of.ts";
+import { readAsScore, type SeddConfig } from "../../src/objectives/sedd.ts";
 import { random } from "../../src/platform/random.ts";
 import { compile, type Device } from "../../src/tensor/index.ts";
 
@@ -23,7 +24,7 @@ export async function lossesOf(
   device: Device,
   training = true,
 ): Promise<Loss[]> {
-  const objective = seddObjective(config);
+  const objective = objectiveOf(config);
   const { layout } = objective;
   const executable = await compile(lossProgram(objective, shape, corruptions[0]!.capacity, { training, gradients: true }), { device });
   const results: Loss[] = [];
@@ -56,15 +57,21 @@ export const configOf = (parameterization: Parameterization, dropout = 0, scaleB
   parameterization,
   scaleBySigma,
 });
+/** A network without σ. */
+export const plainConfig = (objective: "mlm" | "ardm" | "ar", states = MASK + 1, dropout = 0): SeddConfig => ({
+  ...readAsScore,
+  network: { states, hidden: 16, layers: 2, heads: 2, conditioning: 0, dropout, ...(objective === "ar" ? { causal: true } : {}) },
+  objective,
+});
 /** A network past its start: adaLN and head are not zero. */
 export const parametersOf = (config: SeddConfig): Float32Array => {
   const draw = random(4);
   return initializeDDiT(config.network, random(3)).map((value) => value + 0.15 * draw.normal());
 };
 /** Random tokens. */
-export const textOf = (n: number, seed = 1): Int32Array => {
+export const textOf = (n: number, seed = 1, vocabularySize = MASK): Int32Array => {
   const draw = random(seed);
-  return Int32Array.from({ length: n }, () => draw.integer(MASK));
+  return Int32Array.from({ length: n }, () => draw.integer(vocabularySize));
 };
 export const variants: [string, SeddConfig][] = [
   ["score, scaled by σ", configOf("score")],

@@ -1,10 +1,10 @@
 /** Recipes: defaults, every kind of wrong key or value named in full, and --set. */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../src/platform/errors.ts";
-import { checkRecipe, lengthOf, readRecipe } from "../../src/training/recipe.ts";
+import { checkRecipe, configOf, lengthOf, readRecipe } from "../../src/training/recipe.ts";
 import { plainRecipe, temporaryFolder } from "./support.ts";
 
 const plain = (changes: Record<string, unknown> = {}): Record<string, unknown> => plainRecipe({ train: "a.txt", valid: "b.txt" }, changes);
@@ -39,11 +39,43 @@ test("a short recipe gets the defaults; the longest window is the model's length
 test("the uniform graph has defaults of its own", () => {
   const { objective } = checkRecipe(plain({ objective: { graph: "uniform" } }), "r.yaml");
   expect(objective).toMatchObject({ graph: "uniform", parameterization: "score", scaleBySigma: false });
-  expect(checkRecipe(plain({ objective: { parameterization: "score" } }), "r.yaml").objective.scaleBySigma).toBe(true);
+  expect(checkRecipe(plain({ objective: { parameterization: "score" } }), "r.yaml").objective).toMatchObject({ scaleBySigma: true });
 });
 
-test.each(readdirSync("recipes"))("the shipped recipe %s is valid", async (file) => {
-  expect(`${(await readRecipe(join("recipes", file))).name}.yaml`).toBe(file);
+test.each(readdirSync("recipes", { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".yaml")))(
+  "the shipped recipe %s is valid",
+  async (file) => {
+    expect(`${(await readRecipe(join("recipes", file))).name}.yaml`).toBe(basename(file));
+  },
+);
+
+describe("objectives", () => {
+  const configFor = (changes: Record<string, unknown>) => configOf(checkRecipe(plain(changes), "r.yaml"), 10);
+
+  test("without σ: no conditioning, one state more than tokens, a causal network for ar alone", () => {
+    for (const kind of ["mlm", "ardm", "ar"] as const) {
+      const { network, objective, graph } = configFor({ objective: { kind }, network: { conditioning: undefined } });
+      expect([network.conditioning, network.states, network.causal ?? false]).toEqual([0, 11, kind === "ar"]);
+      expect([objective, graph]).toEqual([kind, "absorb"]);
+    }
+    expect(configFor({ objective: {} })).not.toHaveProperty("objective");
+  });
+
+  test("ℓ2 is a variant of sedd", () => {
+    expect(configFor({ objective: { loss: "l2" } })).toMatchObject({ loss: "l2", parameterization: "normalized" });
+    expect(configFor({ objective: { loss: "score-entropy" } })).toEqual(configFor({ objective: {} }));
+  });
+
+  test.each([
+    [{ kind: "mlm", graph: "absorb" }, /objective\.graph: unknown key; known here: kind$/],
+    [{ kind: "ar", loss: "l2" }, /objective\.loss: unknown key; known here: kind$/],
+    [{ graph: "uniform", loss: "l2" }, /objective\.loss: "l2" is for graph "absorb" alone; give "score-entropy"$/],
+  ])("%j is refused by name", (objective, message) => expect(messageOf(plain({ objective }))).toMatch(message));
+
+  test("so is conditioning where there is no σ", () =>
+    expect(messageOf(plain({ objective: { kind: "ardm" }, network: { conditioning: 8 } }))).toMatch(
+      /network\.conditioning: 8 is for objective\.kind sedd alone; ardm is told no σ: leave it out$/,
+    ));
 });
 
 describe("misspelt keys are named in full, with the keys known there", () => {
@@ -68,7 +100,7 @@ describe("misspelt keys are named in full, with the keys known there", () => {
     [
       "two levels down",
       { objective: { parametrization: "score" } },
-      /objective\.parametrization: unknown key; known here: kind, graph, noise, parameterization, scaleBySigma$/,
+      /objective\.parametrization: unknown key; known here: kind, graph, noise, parameterization, scaleBySigma, loss$/,
     ],
     ["several at once", { optimizer: { lr: 1, betas: 2 } }, /optimizer\.lr: unknown key; .*; optimizer\.betas: unknown key; /],
   ])("%s", (_, changes, message) => expect(messageOf(plain(changes))).toMatch(message));
@@ -80,7 +112,7 @@ describe("wrong values are named with what would do", () => {
     [{ network: { layers: 1.5 } }, "network.layers: 1.5 will not do; expected a whole number"],
     [{ network: { dropout: 1 } }, "network.dropout: 1 will not do; expected less than 1"],
     [{ network: { layers: 0 } }, "network.layers: 0 will not do; expected more than 0"],
-    [{ objective: { kind: "gpt" } }, 'objective.kind: "gpt" will not do; expected "sedd"'],
+    [{ objective: { kind: "gpt" } }, 'objective.kind: "gpt" will not do; expected "sedd" or "mlm" or "ardm" or "ar"'],
     [{ objective: { graph: "ring" } }, 'objective.graph: "ring" will not do; expected "absorb" or "uniform"'],
     [
       { objective: { graph: "uniform", parameterization: "normalized" } },
@@ -164,7 +196,7 @@ describe("readRecipe", () => {
       { length: 16, weight: 2 },
     ]);
     expect(recipe.optimizer.learningRate).toBe(1e-3);
-    expect(recipe.objective.noise).toEqual({ kind: "geometric", sigmaMin: 1e-5, sigmaMax: 10 });
+    expect(recipe.objective).toMatchObject({ noise: { kind: "geometric", sigmaMin: 1e-5, sigmaMax: 10 } });
     expect(recipe.name).toBe("a=b");
     expect(recipe.data.separator).toBe("\n\n");
   });

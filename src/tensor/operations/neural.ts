@@ -1,6 +1,6 @@
 /** The larger operations of a transformer. Each has a gradient written by hand, because the composed one costs more passes over memory. */
 import { apply, applyMany, constant, ones, sameShape, show, sizeOf, TraceError, withGradient, type Tensor } from "../program.ts";
-import { add, broadcast, expect, mul, sigmoid, sub } from "./elementwise.ts";
+import { add, broadcast, exp, expect, mul, sigmoid, sub } from "./elementwise.ts";
 import { matmul } from "./matrix.ts";
 import { reduceSum } from "./reduce.ts";
 import { reshape } from "./shape.ts";
@@ -23,6 +23,23 @@ export function gelu(x: Tensor): Tensor {
     { approximate: { text: "tanh" } },
   );
   return y;
+}
+
+/** GELU, exact form: y = x·Φ(x), Φ the normal law's distribution; so y' = Φ(x) + x·φ(x). */
+export function geluErf(x: Tensor): Tensor {
+  expect("geluErf", "float32", x);
+  const spec = { dtype: "float32", shape: x.shape } as const;
+  return apply(
+    "Gelu",
+    [x],
+    spec,
+    ([d]) => {
+      const below = mul(add(apply("Erf", [mul(x, Math.SQRT1_2)], spec), 1), 0.5);
+      const density = mul(exp(mul(mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+      return [mul(d!, add(below, mul(x, density)))];
+    },
+    { approximate: { text: "none" } },
+  );
 }
 
 /** Softmax over the last axis. */
@@ -93,13 +110,20 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, mask?: Tensor): Tenso
 
 /**
  * Rotary position embedding in halves (GPT-NeoX layout): x [batch, length, heads·d] is rotated head by head with angles
- * position·10000^(−2i/d). Linear, so its gradient is the rotation back.
+ * position·10000^(−2i/d). Linear, so its gradient is the rotation back. Positions are 0 … length−1, or `at.positions` (int64 [batch, length]), all below
+ * `at.limit`.
  */
-export function rotary(x: Tensor, heads: number, base = 10000): Tensor {
-  const [, length, width] = x.shape;
-  if (x.rank !== 3 || width! % (2 * heads) !== 0)
+export function rotary(x: Tensor, heads: number, base = 10000, at?: { readonly positions: Tensor; readonly limit: number }): Tensor {
+  const [batch, length, width] = x.shape as [number, number, number];
+  if (x.rank !== 3 || width % (2 * heads) !== 0)
     throw new TraceError(`rotary: expects [batch, length, ${heads} heads × an even width], got ${show(x.shape)}`);
-  return rotate(x, heads, rotaryAngles(length!, width! / heads, base), 1);
+  const positions =
+    at?.positions ??
+    constant(
+      BigInt64Array.from({ length: batch * length }, (_, i) => BigInt(i % length)),
+      [batch, length],
+    );
+  return rotate(x, heads, positions, rotaryAngles(at?.limit ?? length, width / heads, base), 1);
 }
 
 function rotaryAngles(length: number, width: number, base: number): Float64Array {
@@ -111,23 +135,19 @@ function rotaryAngles(length: number, width: number, base: number): Float64Array
   });
 }
 
-function rotate(x: Tensor, heads: number, angles: Float64Array, sign: 1 | -1): Tensor {
-  const [batch, length, width] = x.shape as [number, number, number];
-  const half = width / heads / 2;
-  const cosine = constant(Float32Array.from(angles, Math.cos), [length, half]);
+function rotate(x: Tensor, heads: number, positions: Tensor, angles: Float64Array, sign: 1 | -1): Tensor {
+  const half = x.shape[2]! / heads / 2;
+  const table = [angles.length / half, half];
+  const cosine = constant(Float32Array.from(angles, Math.cos), table);
   const sine = constant(
     Float32Array.from(angles, (angle) => sign * Math.sin(angle)),
-    [length, half],
-  );
-  const positions = constant(
-    BigInt64Array.from({ length: batch * length }, (_, i) => BigInt(i % length)),
-    [batch, length],
+    table,
   );
   return apply(
     "RotaryEmbedding",
     [x, cosine, sine, positions],
     { dtype: "float32", shape: x.shape },
-    ([d]) => [rotate(d!, heads, angles, sign === 1 ? -1 : 1)],
+    ([d]) => [rotate(d!, heads, positions, angles, sign === 1 ? -1 : 1)],
     { num_heads: { int: heads } },
   );
 }

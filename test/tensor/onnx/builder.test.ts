@@ -53,7 +53,7 @@ function forward(): Case {
     { ...specs, tokens: { dtype: "int32", shape: [shape.batch, shape.length] }, sigma: { dtype: "float32", shape: [shape.batch] }, mask },
     (p: Record<string, Tensor>) => {
       const { output, conditioning } = dditTrunk(p, network, { tokens: p["tokens"]!, sigma: p["sigma"]!, mask: p["mask"]! });
-      return { logits: dditHead(p, output, network.states - 1), conditioning };
+      return { logits: dditHead(p, output, network.states - 1), conditioning: conditioning! };
     },
   );
   const feeds: Record<string, Data> = Object.fromEntries(

@@ -1,12 +1,19 @@
 /** The larger operations of a transformer, whose gradients are written by hand: values and gradients. */
 import fc from "fast-check";
 import { describe, test } from "vitest";
-import { attention, dropout, gelu, layerNorm, mul, rotary, softmax } from "../../../src/tensor/index.ts";
+import { attention, dropout, gelu, geluErf, layerNorm, mul, rotary, softmax } from "../../../src/tensor/index.ts";
 import { type Case, devices, extents, flags, holds, indices, seeds, shapes, show } from "../check.ts";
 import * as truth from "../reference.ts";
 import { at, make, map, type Nd, uniform, zip } from "../reference.ts";
 
 const geluOf = (x: number): number => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+
+/** x·Φ(x), with Φ(x) = ½ + φ(x)·Σ x^(2n+1)/(2n+1)!!, whose terms all have one sign. */
+function geluErfOf(x: number): number {
+  let sum = 0;
+  for (let n = 0, term = x; n < 200; n++, term *= (x * x) / (2 * n + 1)) sum += term;
+  return x * (0.5 + (Math.exp(-(x * x) / 2) / Math.sqrt(2 * Math.PI)) * sum);
+}
 
 const normalized = (x: Nd, eps = 1e-5): Nd =>
   truth.overLast(x, x.shape.at(-1)!, (row) => {
@@ -40,16 +47,20 @@ const spread = (shape: readonly number[], seed: number): Nd =>
   );
 
 describe.each(devices)("on %s", (device) => {
-  test("gelu", () =>
+  test.each([
+    ["gelu", gelu, geluOf],
+    ["geluErf", geluErf, geluErfOf],
+  ] as const)("%s", (name, traced, reference) =>
     holds(
       device,
       fc.tuple(shapes(0, 3), seeds).map(([shape, seed]): Case => ({
-        label: `gelu of ${show(shape)}`,
+        label: `${name} of ${show(shape)}`,
         inputs: { x: uniform(shape, seed, -5, 5) },
-        traced: ({ x }) => gelu(x!),
-        reference: ({ x }) => map(x!, geluOf),
+        traced: ({ x }) => traced(x!),
+        reference: ({ x }) => map(x!, reference),
       })),
-    ));
+    ),
+  );
 
   test("softmax", () =>
     holds(

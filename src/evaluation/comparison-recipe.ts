@@ -1,0 +1,168 @@
+/**
+ * The recipe of a comparison: one training recipe for all contestants, in which the objective is all that differs, a judge, and how much is measured. An unknown or
+ * wrong key is an error that names it.
+ */
+import { z } from "zod";
+import { UserError } from "../platform/errors.ts";
+import { describeIssues } from "../training/recipe-errors.ts";
+import { checkRecipe, lengthOf, readYaml, type Recipe } from "../training/recipe.ts";
+import { type Contestant, contestantNames } from "./report/schema.ts";
+
+const count = z.int().positive();
+/** Of a mean over so many there is an error. */
+const several = z.int().min(2);
+const relative = z.number().positive().lt(1);
+const section = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape);
+
+const evaluation = section({
+  /** The text that models are measured on, UTF-8. */
+  test: z.string().min(1),
+  /** Only its beginning, in code points; left out, all of it. */
+  characters: count.optional(),
+  /** Copies are doubled from `least` on until the standard error is below this share of the value, or there are `most`. */
+  likelihood: section({ least: several.default(4), most: several.default(64), error: relative.default(0.005) }).prefault({}),
+  /** Texts of one call of the sampler, which is what a seed gives: samples of seed s are its first `batch`. */
+  batch: several.default(8),
+  /** Texts are written until the perplexity's standard error is below this share of it, or there are `most`. `steps`: default the length. */
+  generation: section({
+    steps: count.optional(),
+    least: several.default(128),
+    most: several.default(256),
+    error: relative.default(0.02),
+  }).prefault({}),
+  /** Numbers of steps, default 4, 8, 16 … 4 × the length; texts of each as above. */
+  quality: section({
+    steps: z.array(count).min(1).optional(),
+    least: several.default(16),
+    most: several.default(64),
+    error: relative.default(0.03),
+  }).prefault({}),
+  mauve: section({ repetitions: several.default(10), clusters: several.optional() }).prefault({}),
+  /** Windows whose middle third is taken out, and noisy copies of each. */
+  infilling: section({ windows: several.default(64), samples: several.default(8) }).prefault({}),
+  masked: section({
+    rates: z.array(z.number().positive().max(1)).min(1).default([0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]),
+    windows: several.default(128),
+  }).prefault({}),
+  /** Texts in the report. */
+  samples: count.default(4),
+});
+export type EvaluationSettings = z.infer<typeof evaluation>;
+
+/** Keys of a training recipe, which its own schema checks. */
+const written = z.looseObject({});
+const schedule = z.looseObject({ tokens: count.optional(), minutes: z.number().positive().optional() });
+const schema = section({
+  /** A training recipe's sections but for name and objective; the schedule has tokens or minutes in place of steps. */
+  training: z.looseObject({
+    network: z.looseObject({}),
+    batch: z.looseObject({ tokens: count, accumulate: count.default(1) }),
+    schedule,
+  }),
+  /** The models to compare, each with what its objective has besides, such as a parameterization. */
+  contestants: z.partialRecord(z.enum(contestantNames), written),
+  /** A model's folder or name, or how our own `ar` model for it differs from `training`: more tokens, a wider network. */
+  judge: z.union([
+    z.string().min(1),
+    z.strictObject({ schedule: schedule.default({}), network: written.default({}), seed: count.optional() }),
+  ]),
+  evaluation,
+  /** What readers of the clock should know, such as that the machine was shared. */
+  note: z.string().min(1).optional(),
+});
+type Written = z.infer<typeof schema>;
+
+const objectives = {
+  "sedd-absorb": { kind: "sedd", graph: "absorb" },
+  "sedd-uniform": { kind: "sedd", graph: "uniform" },
+  mlm: { kind: "mlm" },
+  ardm: { kind: "ardm" },
+  ar: { kind: "ar" },
+  "sedd-l2": { kind: "sedd", graph: "absorb", loss: "l2" },
+} as const satisfies Record<Contestant, object>;
+
+/** A run to train: as far as its recipe says, or for so many minutes. */
+export interface Plan {
+  readonly recipe: Recipe;
+  readonly minutes?: number | undefined;
+}
+
+export interface ComparisonRecipe {
+  /** In the order of every table. */
+  readonly contestants: ReadonlyMap<Contestant, Plan>;
+  /** A model's folder or name, or what to train. */
+  readonly judge: string | Plan;
+  /** What the contestants have in common: texts, seed, threads, validation. */
+  readonly common: Pick<Recipe, "data" | "tokenizer" | "seed" | "threads" | "validation">;
+  /** Of every window, in tokens. */
+  readonly length: number;
+  readonly evaluation: EvaluationSettings;
+  /** As it was read, defaults included. */
+  readonly written: Written;
+}
+
+/** @throws UserError that names what is wrong */
+export async function readComparison(path: string): Promise<ComparisonRecipe> {
+  const raw = await readYaml(path);
+  const result = schema.safeParse(raw);
+  if (!result.success) throw new UserError(`${path}: ${describeIssues(result.error.issues, raw, schema)}`);
+  const { training, contestants, judge, evaluation } = result.data;
+  const names = contestantNames.filter((name) => contestants[name]);
+  if (names.length === 0) throw new UserError(`${path}: contestants: none; give at least one of ${contestantNames.join(", ")}`);
+  for (const key of ["generation", "quality"] as const)
+    if (evaluation[key].least < 2 * evaluation.batch)
+      throw new UserError(
+        `${path}: evaluation.${key}.least: ${evaluation[key].least} will not do; an error needs two batches, ${2 * evaluation.batch} texts, at least`,
+      );
+  const plans = new Map(names.map((name) => [name, planOf(path, name, training, { ...objectives[name], ...contestants[name] })] as const));
+  const common = plans.get(names[0]!)!.recipe;
+  return {
+    contestants: plans,
+    judge: typeof judge === "string" ? judge : planOf(path, "judge", withChanges(training, judge), objectives.ar),
+    common,
+    length: lengthOf(common),
+    evaluation,
+    written: result.data,
+  };
+}
+
+/** A judge that is trained by tokens is so among contestants that are trained by the clock, and the other way round. */
+const withChanges = (
+  training: Written["training"],
+  { schedule, network, seed }: Exclude<Written["judge"], string>,
+): Written["training"] => {
+  const { tokens, minutes, ...times } = training.schedule;
+  const amount = "tokens" in schedule || "minutes" in schedule ? {} : { tokens, minutes };
+  return {
+    ...training,
+    schedule: { ...times, ...amount, ...schedule },
+    network: { ...training.network, ...network },
+    ...(seed === undefined ? {} : { seed }),
+  };
+};
+
+/** The least steps, by whose clock a run of so many minutes is planned. */
+export const TIMED_STEPS = 30;
+
+function planOf(path: string, name: string, training: Written["training"], objective: { readonly kind: string }): Plan {
+  const where = `${path}: training (${name})`;
+  const { network, batch, schedule, ...rest } = training;
+  const { tokens, minutes, ...times } = schedule;
+  const { conditioning: _, ...withoutNoise } = network;
+  if ("steps" in times)
+    throw new UserError(`${where}: schedule.steps: ${String(times.steps)} will not do; give tokens or minutes in its place`);
+  if ((tokens === undefined) === (minutes === undefined))
+    throw new UserError(
+      `${where}: schedule: ${tokens === undefined ? "neither tokens nor minutes" : "both tokens and minutes"}; give one of them`,
+    );
+  const steps = tokens === undefined ? TIMED_STEPS : Math.ceil(tokens / (batch.tokens * batch.accumulate));
+  const raw = {
+    name,
+    ...rest,
+    objective,
+    network: objective.kind === "sedd" ? network : withoutNoise,
+    batch,
+    schedule: { ...times, steps },
+  };
+  return { recipe: checkRecipe(raw, where), minutes };
+}

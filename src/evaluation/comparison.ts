@@ -1,0 +1,182 @@
+/** A comparison from recipe to report: train what is missing, measure what is not measured yet, write the report. Whatever is done already stays as it is. */
+import { cores, exists, joinPath, lockFolder, makeFolder, readText } from "#platform";
+import { readModel } from "../model.ts";
+import { fingerprint } from "../objectives/fingerprint.ts";
+import { fullWindows, seddModel } from "../objectives/sedd-model.ts";
+import { UserError } from "../platform/errors.ts";
+import type { CompileOptions } from "../tensor/index.ts";
+import { UnknownCharacterError } from "../text/character.ts";
+import { loadTokenizer, type Tokenizer } from "../text/tokenizer.ts";
+import type { Metric } from "../training/train.ts";
+import type { ComparisonRecipe, Plan } from "./comparison-recipe.ts";
+import { comparisonReport, type Contender } from "./comparison-report.ts";
+import { trainContestant, type Trained } from "./contestants.ts";
+import { evaluate, measureNames, type Progress } from "./evaluate.ts";
+import { loadJudge } from "./judge.ts";
+import { measureTexts, type MeasuredTexts } from "./measures/generation.ts";
+import { spread, type Ground } from "./measures/subject.ts";
+import { judgeTexts, type JudgedText } from "./measures/texts.ts";
+import { type Contestant, type Report, reportSchema } from "./report/schema.ts";
+import { writeReport } from "./report/write.ts";
+import { openStore, parseOrNothing } from "./store.ts";
+
+export interface ComparisonOptions {
+  readonly recipe: ComparisonRecipe;
+  /** A folder, made if missing: a run for each contestant, `judge`, `evaluation`, report.html and report.json. */
+  readonly out: string;
+  /** What was typed, for the report. */
+  readonly command: string;
+  /** The processor, in words. */
+  readonly machine: string;
+  readonly signal?: AbortSignal | undefined;
+  /** A training begins, or is looked at: which one of how many. */
+  readonly onTraining?: ((name: string, steps: number, place: Place) => void) | undefined;
+  readonly onMetric?: ((metric: Metric) => void) | undefined;
+  /** How far the measurement under way is, in words. */
+  readonly onStep?: ((name: Contestant, what: string) => void) | undefined;
+  readonly onMeasure?: ((name: Contestant, progress: Progress, place: Place) => void) | undefined;
+}
+
+/** The how manieth of all. */
+export interface Place {
+  readonly done: number;
+  readonly total: number;
+}
+
+/**
+ * @returns the report, and whether it was written: one that says what the last one said stays
+ * @throws the signal's reason; UserError for a folder in use or without write permission, a test text of less than two windows, a judge that will not do, and what
+ *   training refuses
+ */
+export async function compareObjectives(options: ComparisonOptions): Promise<{ readonly report: Report; readonly written: boolean }> {
+  await makeFolder(options.out);
+  const unlock = await lockFolder(options.out);
+  try {
+    await checkBefore(options.recipe);
+    const trained = await trainAll(options);
+    const report = await measureAll(options, trained);
+    return { report, written: await writeIfNew(options.out, report) };
+  } finally {
+    await unlock();
+  }
+}
+
+const JUDGE = "judge";
+
+/** What would otherwise be found wrong after hours of training. */
+async function checkBefore({ common: { tokenizer }, judge, length, evaluation }: ComparisonRecipe): Promise<void> {
+  if (typeof tokenizer === "string") await readTest(evaluation, await loadTokenizer(tokenizer), length);
+  else await readText(evaluation.test);
+  if (typeof judge === "string") await (await loadJudge(judge, {})).dispose();
+}
+
+async function trainAll({ recipe, out, signal, onTraining, onMetric }: ComparisonOptions): Promise<Map<Contestant, Trained>> {
+  const { contestants, judge } = recipe;
+  const total = contestants.size + Number(typeof judge !== "string");
+  const trained = new Map<Contestant, Trained>();
+  const trainOne = (name: string, plan: Plan, done: number): Promise<Trained> =>
+    trainContestant(plan, joinPath(out, name), { signal, onMetric, onBegin: (steps) => onTraining?.(name, steps, { done, total }) });
+  for (const [name, plan] of contestants) trained.set(name, await trainOne(name, plan, trained.size + 1));
+  if (typeof judge !== "string") await trainOne(JUDGE, judge, total);
+  return trained;
+}
+
+async function measureAll(options: ComparisonOptions, trained: ReadonlyMap<Contestant, Trained>): Promise<Report> {
+  const { recipe, out, signal, onMeasure, onStep } = options;
+  const { length, evaluation: settings, common } = recipe;
+  const runtime: CompileOptions = { threads: common.threads ?? cores(), spinning: false };
+  const judge = await loadJudge(typeof recipe.judge === "string" ? recipe.judge : joinPath(out, JUDGE), runtime);
+  try {
+    const tokenizer = await loadTokenizer(joinPath(out, [...trained.keys()][0]!, "tokenizer.json"));
+    const training = (await Promise.all(common.data.train.map(readText))).join("\n");
+    const ground: Ground = {
+      ...{ settings, judge, length, signal },
+      test: await readTest(settings, tokenizer, length),
+      training: { text: training, fingerprint: await fingerprint(training) },
+    };
+    const ofTest = spread(ground.test.windows, settings.generation.least).map((window) => ({
+      text: tokenizer.decode(window),
+      tokens: [...window],
+    }));
+    let human: Promise<readonly Float32Array[]> | undefined;
+    const features = () =>
+      (human ??= judge
+        .judge(
+          ofTest.map(({ text }) => text),
+          signal,
+        )
+        .then((judged) => judged.map(({ features }) => features)));
+    const total = trained.size * measureNames.length;
+    let done = 0;
+    const contenders = new Map<Contestant, Contender>();
+    for (const [name, run] of trained) {
+      const folder = joinPath(out, name);
+      const { config, parameters, tokenizer } = await readModel(folder);
+      const model = seddModel({ name: folder, config, parameters, tokenizer, runtime });
+      const subject = { name, model, fingerprint: await fingerprint(parameters), store: openStore(joinPath(out, "evaluation", name)) };
+      const own = { ...ground, onStep: (what: string) => onStep?.(name, what) };
+      const onProgress = (progress: Progress): void => onMeasure?.(name, progress, { done: ++done, total });
+      try {
+        contenders.set(name, { run, config, parameters: parameters.length, measured: await evaluate(subject, own, features, onProgress) });
+      } finally {
+        await model.dispose();
+      }
+    }
+    return await comparisonReport({ ...options, ground, contenders, reference: await measureReference(ground, ofTest, out) });
+  } finally {
+    await judge.dispose();
+  }
+}
+
+/** The test text's own windows as if a model had written them: in batches as the models', where they fill one at least. */
+function measureReference(
+  { test, settings, judge, training, length, signal }: Ground,
+  windows: readonly Pick<JudgedText, "text" | "tokens">[],
+  out: string,
+): Promise<MeasuredTexts> {
+  const { batch, generation } = settings;
+  const key = { test: test.fingerprint, training: training.fingerprint, judge: judge.weights, batch, length, least: generation.least };
+  return openStore(joinPath(out, "evaluation")).remember("test-text", key, async () => {
+    const judged = await judgeTexts(
+      judge,
+      windows.map(({ text }) => text),
+      signal,
+    );
+    const texts = windows.map((window, i) => ({ ...window, judged: judged[i]! }));
+    const batches = Math.max(1, Math.floor(texts.length / batch));
+    return measureTexts(
+      Array.from({ length: batches }, (_, b) => ({ texts: texts.slice(b * batch, (b + 1) * batch) })),
+      training,
+    );
+  });
+}
+
+async function readTest(
+  { test: path, characters }: ComparisonRecipe["evaluation"],
+  tokenizer: Tokenizer,
+  length: number,
+): Promise<Ground["test"]> {
+  const whole = (await readText(path)).replace(/^\uFEFF/, ""); // a byte order mark is no text
+  const text = characters === undefined ? whole : [...whole].slice(0, characters).join("");
+  let tokens: Int32Array;
+  try {
+    tokens = tokenizer.encode(text);
+  } catch (error) {
+    throw error instanceof UnknownCharacterError ? error.within(path, 0) : error;
+  }
+  const windows = fullWindows(tokens, length);
+  if (windows.length < 2)
+    throw new UserError(`evaluation.test: ${path}: ${tokens.length} tokens are fewer than two windows of ${length}; give a longer text`);
+  return { text, fingerprint: await fingerprint(text), windows };
+}
+
+async function writeIfNew(out: string, report: Report): Promise<boolean> {
+  const path = joinPath(out, "report.json");
+  if ((await exists(path)) && (await exists(joinPath(out, "report.html")))) {
+    const last = reportSchema.safeParse(parseOrNothing(await readText(path)));
+    if (last.success && JSON.stringify({ ...last.data, created: "" }) === JSON.stringify({ ...reportSchema.parse(report), created: "" }))
+      return false;
+  }
+  await writeReport(out, report);
+  return true;
+}

@@ -1,0 +1,70 @@
+/** The trainings of a comparison: each objective in a folder of its own, by the same `train` as `sedd train`, begun, gone on with, or done already. */
+import { joinPath, readText } from "#platform";
+import { hasCheckpoint, readProgress } from "../training/checkpoint.ts";
+import { METRICS, type Metric } from "../training/metrics.ts";
+import type { Recipe } from "../training/recipe.ts";
+import { train } from "../training/train.ts";
+import { type Plan, TIMED_STEPS } from "./comparison-recipe.ts";
+import type { Given, Model } from "./report/schema.ts";
+
+export interface TrainingOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** A training begins or goes on, or is found done, of so many steps in all. */
+  readonly onBegin?: ((steps: number) => void) | undefined;
+  readonly onMetric?: ((metric: Metric) => void) | undefined;
+}
+
+/** How a training ended. */
+export interface Trained {
+  readonly tokens: number;
+  readonly seconds: number;
+  readonly curve: Omit<Given<Model["curve"]>, "protocol">;
+}
+
+/**
+ * Trains as far as the plan says; a run that has come so far is left as it is.
+ *
+ * @throws the signal's reason once the run is saved; UserError for a folder in use or one of another recipe
+ */
+export async function trainContestant({ recipe, minutes }: Plan, out: string, options: TrainingOptions): Promise<Trained> {
+  const steps = minutes === undefined ? recipe.schedule.steps : await stepsWithin(minutes, recipe, out, options);
+  await trainTo({ ...recipe, schedule: { ...recipe.schedule, steps } }, out, options);
+  const { tokens, seconds } = await readProgress(out);
+  return { tokens, seconds, curve: await readCurve(out) };
+}
+
+async function trainTo(recipe: Recipe, out: string, { signal, onBegin, onMetric }: TrainingOptions): Promise<void> {
+  onBegin?.(recipe.schedule.steps);
+  const { interrupted } = await train({ recipe, out, resume: await hasCheckpoint(out), signal, onMetric });
+  if (interrupted) signal?.throwIfAborted();
+}
+
+/** The steps that a run makes in so many minutes, by the clock of its first ones, which it keeps: asked again, the same. */
+async function stepsWithin(minutes: number, recipe: Recipe, out: string, options: TrainingOptions): Promise<number> {
+  if (!(await hasCheckpoint(out)) || (await readProgress(out)).step < TIMED_STEPS)
+    await trainTo({ ...recipe, schedule: { ...recipe.schedule, steps: TIMED_STEPS, decay: "none" } }, out, options);
+  // The first steps compile programs.
+  const timed = (await readMetrics(out)).filter(({ kind, step }) => kind === "step" && step >= TIMED_STEPS / 2 && step <= TIMED_STEPS);
+  const [first, last] = [timed[0], timed.at(-1)] as Extract<Metric, { kind: "step" }>[];
+  const perStep = (last!.seconds - first!.seconds) / (last!.step - first!.step);
+  return TIMED_STEPS + Math.max(0, Math.round((60 * minutes - last!.seconds) / perStep));
+}
+
+/** The validations of a run, in their order. */
+async function readCurve(out: string): Promise<Trained["curve"]> {
+  const validations = (await readMetrics(out)).filter((metric) => metric.kind === "validation");
+  return {
+    kind: validations[0]!.measure,
+    points: validations.map(({ tokens, seconds, natsPerToken, standardError }) => ({
+      tokens,
+      seconds,
+      natsPerToken: { value: natsPerToken, standardError },
+    })),
+  };
+}
+
+const readMetrics = async (out: string): Promise<Metric[]> =>
+  (await readText(joinPath(out, METRICS)))
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Metric);

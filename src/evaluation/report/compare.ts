@@ -1,0 +1,98 @@
+/** What two estimates, or two curves, say of each other, and how much of it their errors leave. */
+import type { Estimate, Given, Model } from "./schema.ts";
+
+/** Differences of fewer combined standard errors than this say nothing. */
+export const THRESHOLD = 2;
+
+/** The errors are taken as independent: under one noise the true error is mostly smaller. */
+export const difference = (a: Estimate, b: Estimate): Estimate => ({
+  value: a.value - b.value,
+  standardError: Math.hypot(a.standardError, b.standardError),
+});
+
+/** How many of its errors an estimate is away from 0. */
+export const timesError = ({ value, standardError }: Estimate): number => (value === 0 ? 0 : Math.abs(value) / standardError);
+
+/** −1, 1: the first is lower, higher; 0: the errors do not let us tell. */
+export const order = (a: Estimate, b: Estimate): -1 | 0 | 1 => {
+  const gap = difference(a, b);
+  if (timesError(gap) < THRESHOLD) return 0;
+  return gap.value < 0 ? -1 : 1;
+};
+
+export interface CurvePoint {
+  readonly x: number;
+  readonly y: Estimate;
+}
+
+/**
+ * A curve between its points, which ascend in x, by straight lines; `undefined` beyond them. Neighbours' errors are taken as one: an upper limit, and true where
+ * both were measured under one noise.
+ */
+export function interpolate(points: readonly CurvePoint[], x: number): (Estimate & { readonly slope: number }) | undefined {
+  const after = points.findIndex((point) => point.x >= x);
+  if (after === -1 || (after === 0 && points[0]!.x !== x)) return undefined;
+  const [a, b] = [points[Math.max(0, after - 1)]!, points[after]!];
+  const share = a === b ? 0 : (x - a.x) / (b.x - a.x);
+  const between = (one: number, other: number): number => one + share * (other - one);
+  return {
+    value: between(a.y.value, b.y.value),
+    standardError: between(a.y.standardError, b.y.standardError),
+    slope: a === b ? 0 : (b.y.value - a.y.value) / (b.x - a.x),
+  };
+}
+
+export interface Meeting {
+  /** Steps that take as long as the other's text, and the perplexity they give; `undefined` where no number of steps that was measured takes so long. */
+  readonly sameTime?: { readonly steps: number; readonly perplexity: Estimate };
+  /** The fewest steps that reach the other's perplexity, and what they take; `undefined` where none that was measured does. */
+  readonly sameQuality?: { readonly steps: number; readonly seconds: number };
+}
+
+type Quality = Given<Model["quality"]>;
+type QualityPoint = Quality["points"][number];
+
+/** Where a curve of quality against steps meets a model that has one point only. Between points all is straight in logarithms. */
+export function meeting({ points }: Quality, other: QualityPoint): Meeting {
+  const logs = (of: (point: QualityPoint) => Estimate, against: (point: QualityPoint) => number): CurvePoint[] =>
+    points.map((point) => ({ x: Math.log(against(point)), y: logOf(of(point)) }));
+  const at = Math.log(other.seconds.value);
+  const bySeconds = logs(
+    ({ perplexity }) => perplexity,
+    ({ seconds }) => seconds.value,
+  );
+  const perplexity = interpolate(bySeconds, at);
+  const steps = interpolate(
+    logs(stepsOf, ({ seconds }) => seconds.value),
+    at,
+  );
+  const clock = Math.hypot(...[other, points[0]!].map(({ seconds }) => logOf(seconds).standardError));
+  const target = Math.log(other.perplexity.value);
+  const reached = bySeconds.findIndex(({ y }) => y.value <= target);
+  const [a, b] = [Math.max(0, reached - 1), reached];
+  return {
+    ...(perplexity &&
+      steps && {
+        sameTime: {
+          steps: Math.exp(steps.value),
+          perplexity: exponential({ ...perplexity, standardError: Math.hypot(perplexity.standardError, perplexity.slope * clock) }),
+        },
+      }),
+    ...(reached >= 0 && { sameQuality: crossing(points[a]!, points[b]!, target) }),
+  };
+}
+
+/** Where the line between two points (in logarithms) comes down to a perplexity's logarithm. */
+function crossing(a: QualityPoint, b: QualityPoint, target: number): { steps: number; seconds: number } {
+  const [from, to] = [a, b].map(({ perplexity }) => Math.log(perplexity.value)) as [number, number];
+  const share = from === to ? 1 : (target - from) / (to - from);
+  const between = (one: number, two: number): number => Math.exp(Math.log(one) + share * Math.log(two / one));
+  return { steps: between(a.steps, b.steps), seconds: between(a.seconds.value, b.seconds.value) };
+}
+
+const stepsOf = ({ steps }: QualityPoint): Estimate => ({ value: steps, standardError: 0 });
+const logOf = ({ value, standardError }: Estimate): Estimate => ({ value: Math.log(value), standardError: standardError / value });
+const exponential = ({ value, standardError }: Estimate): Estimate => ({
+  value: Math.exp(value),
+  standardError: Math.exp(value) * standardError,
+});

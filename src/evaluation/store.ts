@@ -1,0 +1,35 @@
+/** Measurements on the disk, one JSON file each, with what they depend on: another model or setting, and they are made again. */
+import { dirName, exists, joinPath, makeFolder, readText, writeFileAtomic } from "#platform";
+import { isObject } from "../formats/json.ts";
+
+/** Plain data that says all that a measurement depends on. */
+export type Key = Readonly<Record<string, unknown>>;
+
+export interface Store {
+  /** What the file `name`.json has for this key, or else what `measure` gives, which is kept. */
+  remember<T>(name: string, key: Key, measure: () => Promise<T>): Promise<T>;
+}
+
+export function openStore(folder: string): Store {
+  return {
+    async remember(name, key, measure) {
+      const path = joinPath(folder, `${name}.json`);
+      const kept = (await exists(path)) ? parseOrNothing(await readText(path)) : undefined;
+      if (isObject(kept) && JSON.stringify(kept["key"]) === JSON.stringify(key))
+        return kept["value"] as Awaited<ReturnType<typeof measure>>;
+      const value = await measure();
+      await makeFolder(dirName(path));
+      await writeFileAtomic(path, `${JSON.stringify({ key, value }, null, 1)}\n`);
+      return value;
+    },
+  };
+}
+
+/** What a JSON text holds; a file that was damaged, or not written here, counts as none. */
+export function parseOrNothing(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * What an objective or a judge asks of a network that gives logits for tokens, whichever network it is; and the pieces that such transformers
+ * have in common.
+ */
+import { UserError } from "../platform/errors.ts";
+import { reshape, split, transpose, type ParameterSpec, type Tensor } from "../tensor/index.ts";
+import type { Parameters } from "./ddit.ts";
+import type { Initializer } from "./initialize.ts";
+
+export interface NetworkParameter extends ParameterSpec {
+  readonly initialize: Initializer;
+}
+
+export interface LogitsInputs {
+  /** int32 [batch, length] */
+  readonly tokens: Tensor;
+  /** float32 [batch, 1, 1, length], added to the attention scores: 0, or very negative at padding. */
+  readonly mask?: Tensor;
+}
+
+export interface LogitsNetwork {
+  /** Tokens of the vocabulary: how wide logits are. */
+  readonly vocabulary: number;
+  /** The longest text, in tokens. */
+  readonly positions: number;
+  /** How wide the rows are that the trunk gives and the head reads. */
+  readonly hidden: number;
+  /** Whether a position sees only itself and what stands before it. Then its logits are for the token after it, otherwise for its own. */
+  readonly causal: boolean;
+  readonly parameters: readonly NetworkParameter[];
+  /** Whether the trunk reads the parameter, and whether the head does. A tied table, embedding and output layer in one, is read by both. */
+  inTrunk(name: string): boolean;
+  inHead(name: string): boolean;
+  /** Whether Muon may orthogonalise the parameter. */
+  isHiddenMatrix(name: string): boolean;
+  /** Tokens → [batch·length, hidden]. */
+  trunk(parameters: Parameters, inputs: LogitsInputs): Tensor;
+  /** Rows [m, hidden] → logits [m, vocabulary]. Each row by itself, so that it can run on few. */
+  head(parameters: Parameters, rows: Tensor): Tensor;
+}
+
+/** N(0, deviation²). */
+export const normal =
+  (deviation: number): Initializer =>
+  (values, random) => {
+    for (let i = 0; i < values.length; i++) values[i] = deviation * random.normal();
+  };
+
+/** A LayerNorm's weight and bias. */
+export const normParameters = (name: string, width: number): NetworkParameter[] => [
+  { name: `${name}.weight`, shape: [width], initialize: (values) => values.fill(1) },
+  { name: `${name}.bias`, shape: [width], initialize: (values) => values.fill(0) },
+];
+
+/** A weight of the given shape, N(0, deviation²), and a bias [width], zero. */
+export const denseParameters = (name: string, shape: readonly number[], width: number, deviation: number): NetworkParameter[] => [
+  { name: `${name}.weight`, shape, initialize: normal(deviation) },
+  { name: `${name}.bias`, shape: [width], initialize: (values) => values.fill(0) },
+];
+
+/** [batch·length, heads·d] → [batch, heads, length, d] */
+export const splitHeads = (x: Tensor, batch: number, heads: number): Tensor =>
+  transpose(reshape(x, [batch, x.shape[0]! / batch, heads, x.shape[1]! / heads]), [0, 2, 1, 3]);
+
+/** [batch, heads, length, d] → [batch·length, heads·d] */
+export function joinHeads(x: Tensor): Tensor {
+  const [batch, heads, length, d] = x.shape as [number, number, number, number];
+  return reshape(transpose(x, [0, 2, 1, 3]), [batch * length, heads * d]);
+}
+
+/** Rows `start` … `start + count − 1` of a table of learned positions, [count, hidden]. UserError where it has not so many. */
+export function positionRows(table: Tensor, start: number, count: number): Tensor {
+  const rest = table.shape[0]! - start - count;
+  if (rest < 0) throw new UserError(`a text of ${start + count} tokens: the network has ${table.shape[0]} positions; shorten the text`);
+  const sizes = [start, count, rest].filter((size) => size > 0);
+  return split(table, 0, sizes)[start > 0 ? 1 : 0]!;
+}

@@ -1,0 +1,134 @@
+/** What a comparison refuses, each with one line and before any training; and what makes a stored measurement stale. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { readComparison } from "../../src/evaluation/comparison-recipe.ts";
+import { openStore } from "../../src/evaluation/store.ts";
+import { UserError } from "../../src/platform/errors.ts";
+import { exists } from "../../src/platform/node.ts";
+import { temporaryFolder } from "../training/support.ts";
+import { comparisonSetting, runComparison, type Setting, type tinyComparison } from "./comparison-fixture.ts";
+
+type Change = (recipe: ReturnType<typeof tinyComparison>) => void;
+
+async function refused(setting: Setting, message: RegExp): Promise<void> {
+  const error = await runComparison(setting).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(UserError);
+  expect((error as Error).message).toMatch(message);
+  expect((error as Error).message).not.toContain("\n");
+}
+
+test.each<[string, Change, RegExp]>([
+  [
+    "an unknown key",
+    ({ evaluation }) => (evaluation["texts"] = 1),
+    /tiny\.yaml: evaluation\.texts: unknown key; known here: test, characters/,
+  ],
+  ["an unknown key of the training", ({ training }) => (training["batchs"] = 1), /training \(sedd-absorb\): batchs: unknown key/],
+  [
+    "steps in place of tokens",
+    ({ training }) => (training["schedule"] = { tokens: 9, steps: 4 }),
+    /training \(sedd-absorb\): schedule\.steps: 4 .*give tokens/,
+  ],
+  ["no tokens", ({ training }) => (training["schedule"] = {}), /training \(sedd-absorb\): schedule: neither tokens nor minutes; give one/],
+  ["a contestant that there is not", ({ contestants }) => (contestants["gpt"] = {}), /contestants.*gpt/],
+  [
+    "a key that its objective has not",
+    ({ contestants }) => (contestants["mlm"] = { graph: "absorb" }),
+    /training \(mlm\): objective\.graph: unknown key/,
+  ],
+  ["a key of the judge", (recipe) => (recipe.judge = { steps: 3 }), /judge/],
+  [
+    "too few texts for an error",
+    ({ evaluation }) => (evaluation["generation"] = { least: 4 }),
+    /generation\.least: 4 .*two batches, 8 texts/,
+  ],
+])("refuses %s", async (_, change, message) => refused(comparisonSetting(change), message));
+
+test("refuses a recipe without contestants", async () => {
+  await refused(
+    comparisonSetting((recipe) => (recipe.contestants = {})),
+    /contestants: none; give at least one of sedd-absorb/,
+  );
+});
+
+test("refuses a judge that is not there before it trains anything", async () => {
+  const setting = comparisonSetting((recipe) => (recipe.judge = "/nowhere/judge"));
+  await refused(setting, /^model \/nowhere\/judge: no such folder/);
+  expect(await exists(join(setting.out, "sedd-absorb"))).toBe(false);
+});
+
+test("refuses a test text of less than two windows, or one that is missing, before it trains where the tokenizer is there", async () => {
+  const tokenizer = join(process.cwd(), "models/fairytales/tokenizer.json");
+  const short = comparisonSetting(({ training, evaluation }) => {
+    training["tokenizer"] = tokenizer;
+    evaluation["characters"] = 20;
+  });
+  await refused(short, /evaluation\.test: .*test\.txt: \d+ tokens are fewer than two windows of 16; give a longer text/);
+  const missing = comparisonSetting(({ evaluation }) => (evaluation["test"] = "/nowhere/test.txt"));
+  await refused(missing, /\/nowhere\/test\.txt/);
+  for (const { out } of [short, missing]) expect(await exists(join(out, "sedd-absorb"))).toBe(false);
+});
+
+test("refuses an out folder that it cannot write to, and one in use", async () => {
+  const setting = comparisonSetting();
+  const file = join(setting.folder, "file");
+  writeFileSync(file, "");
+  await refused({ ...setting, out: join(file, "out") }, /make the folder .*file/);
+  mkdirSync(setting.out);
+  writeFileSync(join(setting.out, ".lock"), `${process.ppid}\nother\n`);
+  await refused(setting, /is in use by process/);
+});
+
+test("a run of another recipe in a contestant's folder is refused; one that is gone is trained again", async () => {
+  const setting = comparisonSetting(({ contestants }) => {
+    for (const name of Object.keys(contestants)) if (name !== "ar") delete contestants[name];
+  });
+  const first = await runComparison(setting);
+  rmSync(join(setting.out, "ar", "checkpoint.safetensors"));
+  const trained: string[] = [];
+  const again = await runComparison(setting, { onMetric: ({ kind }) => void trained.push(kind) });
+  expect(trained).toContain("step");
+  const { trainingSeconds: _, curve: __, ...model } = again.report.models.ar!;
+  expect(first.report.models.ar).toMatchObject({ likelihood: model.likelihood!, samples: model.samples! });
+  const yaml = readFileSync(setting.recipe, "utf8");
+  writeFileSync(setting.recipe, yaml.replace("hidden: 16", "hidden: 32"));
+  await refused(setting, /network\.hidden: 32, but the run in .*ar .* was begun with 16/);
+});
+
+test("tokens become steps, σ goes to those that are told it, and the judge has what it is given besides", async () => {
+  const { contestants, judge, length } = await readComparison("recipes/compare.yaml");
+  expect([...contestants.values()].map(({ recipe }) => recipe.schedule.steps)).toEqual(Array.from({ length: 6 }, () => 4000));
+  expect([...contestants].map(([name, { recipe }]) => [name, recipe.network.conditioning])).toEqual([
+    ["sedd-absorb", 64],
+    ["sedd-uniform", 64],
+    ["mlm", undefined],
+    ["ardm", undefined],
+    ["ar", undefined],
+    ["sedd-l2", 64],
+  ]);
+  expect(judge).toMatchObject({
+    recipe: { objective: { kind: "ar" }, schedule: { steps: 12_000, warmup: 100 }, seed: 2, network: { hidden: 256 } },
+  });
+  expect(length).toBe(256);
+  await readComparison("recipes/compare-quick.yaml");
+});
+
+test("a measurement is made again for another key or where its file is damaged, and only then", async () => {
+  const folder = temporaryFolder();
+  const store = openStore(folder);
+  let made = 0;
+  const ask = (key: object) => store.remember("a/number", { ...key }, async () => ({ value: ++made }));
+  expect(await ask({ weights: "x", samples: 2 })).toEqual({ value: 1 });
+  expect(await ask({ weights: "x", samples: 2 })).toEqual({ value: 1 });
+  expect(await ask({ weights: "y", samples: 2 })).toEqual({ value: 2 });
+  expect(await ask({ weights: "y", samples: 4 })).toEqual({ value: 3 });
+  for (const damaged of ["{", "null", "3", "[]"]) {
+    writeFileSync(join(folder, "a", "number.json"), damaged);
+    const before = made;
+    expect(await ask({ weights: "y", samples: 4 })).toEqual({ value: before + 1 });
+  }
+  const failing = store.remember("b", {}, () => Promise.reject(new Error("no")));
+  await expect(failing).rejects.toThrow("no");
+  expect(await exists(join(folder, "b.json"))).toBe(false);
+});

@@ -1,0 +1,105 @@
+/** A whole comparison, of all objectives, from recipe to report; a second one, one that was stopped, and one with other weights. */
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { MeasureName } from "../../src/evaluation/evaluate.ts";
+import { contestantNames, reportSchema, type Report } from "../../src/evaluation/report/schema.ts";
+import { comparisonSetting, reportOf, runComparison } from "./comparison-fixture.ts";
+
+/** Files with the time of their last change; locks come and go. */
+const filesOf = (folder: string): Record<string, number> =>
+  Object.fromEntries(
+    readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((name) => statSync(join(folder, name)).isFile())
+      .map((name) => [name, statSync(join(folder, name)).mtimeMs]),
+  );
+
+test("all objectives are trained, measured and reported; again, and nothing is done again; stopped, and it goes on", async () => {
+  const setting = comparisonSetting();
+  const measured: string[] = [];
+  const stop = new AbortController();
+  const stopped = runComparison(setting, {
+    signal: stop.signal,
+    onMeasure(name, { measure, kept }) {
+      measured.push(`${name} ${measure} ${kept}`);
+      stop.abort();
+    },
+  });
+  await expect(stopped).rejects.toThrow(stop.signal.reason as Error);
+  expect(measured).toEqual(["sedd-absorb likelihood false"]);
+  const before = filesOf(setting.out);
+
+  const seen: [string, MeasureName, boolean][] = [];
+  const { report, written } = await runComparison(setting, {
+    onMeasure: (name, { measure, kept }, { done, total }) => {
+      seen.push([name, measure, kept]);
+      expect([done, total]).toEqual([seen.length, 36]);
+    },
+  });
+  expect(written).toBe(true);
+  expect(seen).toHaveLength(36);
+  expect(seen.filter(([, , kept]) => kept)).toEqual([["sedd-absorb", "likelihood", true]]);
+  const after = filesOf(setting.out);
+  for (const [name, time] of Object.entries(before)) expect([name, after[name]]).toEqual([name, time]);
+  checkReport(report);
+  expect(reportSchema.parse(JSON.parse(reportOf(setting.out)))).toEqual(reportSchema.parse(JSON.parse(JSON.stringify(report))));
+
+  const again: boolean[] = [];
+  expect((await runComparison(setting, { onMeasure: (_, { kept }) => void again.push(kept) })).written).toBe(false);
+  expect(again).toEqual(Array.from({ length: 36 }, () => true));
+  expect(filesOf(setting.out)).toEqual(after);
+});
+
+/** What must hold whatever the numbers are. */
+function checkReport({ models, protocols, reference }: Report): void {
+  expect(Object.keys(models)).toEqual(contestantNames);
+  const kinds = contestantNames.map((name) => [name, (models[name]!.likelihood as { kind: string }).kind]);
+  expect(kinds).toEqual([
+    ["sedd-absorb", "bound"],
+    ["sedd-uniform", "bound"],
+    ["mlm", "pseudo"],
+    ["ardm", "bound"],
+    ["ar", "exact"],
+    ["sedd-l2", "bound"],
+  ]);
+  expect(models.ar).toMatchObject({
+    tokensSeen: 256,
+    likelihood: { natsPerToken: { standardError: 0 } },
+    infilling: { kind: "exact", bothSides: { not: expect.any(String) }, leftOnly: { standardError: 0 } },
+    masked: { not: expect.any(String) },
+    quality: { points: [{ steps: 16 }] },
+  });
+  expect(models["sedd-uniform"]).toMatchObject({ masked: { not: expect.any(String) }, quality: { points: [{ steps: 4 }, { steps: 32 }] } });
+  expect(models.ardm).toMatchObject({ quality: { points: [{ steps: 4 }, { steps: 16 }] }, generation: { steps: 8 } });
+  expect(models.mlm).toMatchObject({ infilling: { kind: "bound" }, masked: { points: [{ rate: 0.1 }, { rate: 0.5 }] } });
+  expect(models.mlm!.samples).toMatchObject([{ seed: 0 }, { seed: 1 }]);
+  expect(models.ar!.differs).toMatch(/left; not told σ/);
+  expect(models["sedd-absorb"]!.differs).toMatch(/both sides; told σ, through 8 numbers/);
+  expect(reference).toMatchObject({ protocol: "generation" });
+  expect(Object.keys(protocols)).toEqual(["likelihood", "validation", "generation", "mauve", "quality", "infilling", "masked", "speed"]);
+  for (const card of Object.values(protocols)) expect(Object.values(card).join()).not.toMatch(/undefined|NaN|\[object/);
+}
+
+test("minutes of training are steps by the clock of the first ones, and the same ones when it is asked again", async () => {
+  const setting = comparisonSetting(({ training, contestants }) => {
+    training["schedule"] = { minutes: 0.02, warmup: 2, decay: "linear" };
+    for (const name of Object.keys(contestants)) if (name !== "ar") delete contestants[name];
+  });
+  const begun: [string, number][] = [];
+  const trained = async () => {
+    const { report } = await runComparison(setting, { onTraining: (name, steps) => void begun.push([name, steps]) });
+    return report.models.ar!;
+  };
+  const { tokensSeen, trainingSeconds } = await trained();
+  expect(begun.slice(0, 2)).toEqual([
+    ["ar", 30],
+    ["ar", tokensSeen / 64],
+  ]);
+  expect(begun.at(-1)).toEqual(["judge", 8]);
+  expect(tokensSeen / 64).toBeGreaterThan(30);
+  expect(trainingSeconds).toBeGreaterThan(0.2);
+  expect(trainingSeconds).toBeLessThan(12);
+  begun.length = 0;
+  expect(await trained()).toMatchObject({ tokensSeen, trainingSeconds });
+  expect(begun).toEqual([["ar", tokensSeen / 64], ["judge", 8]]); // prettier-ignore
+});

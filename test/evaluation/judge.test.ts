@@ -1,0 +1,111 @@
+/** The judge: the same number as the model's own likelihood, whatever texts stand beside; GPT-2 by its own tokenizer; and models that cannot judge. */
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { readModelFolder } from "../../src/formats/hub.ts";
+import { loadJudge, type Judge } from "../../src/evaluation/judge.ts";
+import { load } from "../../src/model.ts";
+import { publishedNetwork } from "../../src/network/published.ts";
+import { UserError } from "../../src/platform/errors.ts";
+import { compile, Layout, trace, type Spec, type Tensor } from "../../src/tensor/index.ts";
+import { loadFolderTokenizer } from "../../src/text/folder.ts";
+import { trainTokenizer } from "../../src/text/train-tokenizer.ts";
+import { train } from "../../src/training/train.ts";
+import { fixturePath } from "../support/fixtures.ts";
+import { setting, temporaryFolder, text } from "../training/support.ts";
+
+const runtime = { threads: 1 };
+
+async function judgeOf(name: string): Promise<Judge> {
+  const judge = await loadJudge(name, runtime);
+  onTestFinished(() => judge.dispose());
+  return judge;
+}
+
+async function trained(kind: string, steps = 4): Promise<{ out: string; folder: string }> {
+  const { out, recipe, folder } = setting({ objective: { kind }, network: { hidden: 16, layers: 1, heads: 2, conditioning: undefined } });
+  await train({ recipe: { ...recipe, schedule: { ...recipe.schedule, steps } }, out });
+  return { out, folder };
+}
+
+describe("our own ar model", () => {
+  test("gives a text the nats that its own likelihood has, alone or among others, longer than its window or shorter", async () => {
+    const { out } = await trained("ar", 20);
+    const model = await load(out, runtime);
+    onTestFinished(() => model.dispose());
+    const judge = await judgeOf(out);
+    const texts = [text(100), text(9, 3), "a", text(16, 5), ...Array.from({ length: 20 }, (_, i) => text(20 + i, i))];
+    const together = await judge.judge(texts);
+    for (const [i, one] of texts.entries()) {
+      const { natsPerToken, tokenCount } = await model.likelihood(one);
+      expect(together[i]!.tokens).toBe(tokenCount);
+      expect(Math.abs(together[i]!.nats - natsPerToken * tokenCount)).toBeLessThan(1e-5 * tokenCount);
+    }
+    const [alone] = await judge.judge([texts[0]!]);
+    expect(Math.abs(alone!.nats - together[0]!.nats)).toBeLessThan(1e-4);
+    expect(alone!.features).toHaveLength(16);
+    alone!.features.forEach((value, h) => expect(Math.abs(value - together[0]!.features[h]!)).toBeLessThan(1e-5));
+    expect(Math.hypot(...alone!.features.map((value, h) => value - together[1]!.features[h]!))).toBeGreaterThan(1e-3);
+  });
+
+  test("that is half-trained, was trained for something else, or is not there, is refused", async () => {
+    const { out } = await trained("ar", 4);
+    const yaml = readFileSync(join(out, "recipe.yaml"), "utf8");
+    writeFileSync(join(out, "recipe.yaml"), yaml.replace("steps: 4\n  warmup", "steps: 9\n  warmup"));
+    await refused(out, /is at step 4 of 9; finish it with sedd train --resume/);
+    await refused((await trained("mlm")).out, /was trained for mlm; a judge reads from left to right/);
+    await refused(join(out, "nowhere"), /nowhere: no such folder/);
+  });
+});
+
+async function refused(name: string, message: RegExp): Promise<void> {
+  const error = await loadJudge(name, runtime).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(UserError);
+  expect((error as Error).message).toMatch(message);
+  expect((error as Error).message).not.toContain("\n");
+}
+
+describe("a folder of GPT-2", () => {
+  /** The fixture's network, of 96 tokens, with a tokenizer of its own: characters, and an end-of-text. */
+  async function gpt2(special = ["<|endoftext|>"]): Promise<{ folder: string }> {
+    const folder = temporaryFolder();
+    for (const name of ["config.json", "model.safetensors"]) cpSync(fixturePath(`gpt2/${name}`), join(folder, name));
+    writeFileSync(join(folder, "text.txt"), text(500));
+    const tokenizer = await trainTokenizer({ files: [join(folder, "text.txt")], kind: "character", special });
+    writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(tokenizer.toJSON()));
+    return { folder };
+  }
+
+  test("reads a text by its own tokenizer, after its end-of-text", async () => {
+    const { folder } = await gpt2();
+    const judge = await judgeOf(folder);
+    const tokenizer = await loadFolderTokenizer(folder);
+    const sentence = text(20, 4);
+    const tokens = tokenizer!.encode(sentence);
+    const [judged] = await judge.judge([sentence]);
+    expect(judged!.tokens).toBe(tokens.length);
+    expect(Math.abs(judged!.nats - (await plainNats(folder, [tokenizer!.endOfText!, ...tokens])))).toBeLessThan(1e-4);
+  });
+
+  test("without an end-of-text is refused", async () => refused((await gpt2([])).folder, /no <\|endoftext\|>/));
+});
+
+/** Σ −log softmax of the network's logits for each token but the first, in plain float64. */
+async function plainNats(folder: string, tokens: number[]): Promise<number> {
+  const stored = await readModelFolder(folder);
+  const { network, parameters } = publishedNetwork(stored, folder);
+  const layout = new Layout(network.parameters);
+  const specs = Object.fromEntries(layout.views.map(({ name, shape }): [string, Spec] => [name, { dtype: "float32", shape }]));
+  const program = trace({ ...specs, tokens: { dtype: "int32", shape: [1, tokens.length] } }, (inputs: Record<string, Tensor>) => ({
+    logits: network.head(inputs, network.trunk(inputs, { tokens: inputs["tokens"]! })),
+  }));
+  const executable = await compile(program, runtime);
+  const { logits } = await executable.run({ ...layout.slices(parameters), tokens: Int32Array.from(tokens) });
+  await executable.dispose();
+  let nats = 0;
+  for (let i = 1; i < tokens.length; i++) {
+    const row = Array.from((logits as Float32Array).subarray((i - 1) * network.vocabulary, i * network.vocabulary));
+    nats += Math.log(row.reduce((sum, value) => sum + Math.exp(value), 0)) - row[tokens[i]!]!;
+  }
+  return nats;
+}
