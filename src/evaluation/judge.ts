@@ -25,6 +25,7 @@ import {
   type Spec,
   type Tensor,
 } from "../tensor/index.ts";
+import { UnknownCharacterError } from "../text/character.ts";
 import { loadFolderTokenizer } from "../text/folder.ts";
 import type { Tokenizer } from "../text/interface.ts";
 import { readProgress } from "../training/checkpoint.ts";
@@ -81,6 +82,15 @@ export async function loadJudge(name: string, options: CompileOptions): Promise<
   const rows = Math.max(1, Math.min(MOST_ROWS, Math.floor(MOST_LOGITS / (paddedLength(window) * vocabulary))));
   const programs = new Map<number, Promise<Executable>>();
 
+  const encoded = (text: string): Int32Array => {
+    try {
+      return tokenizer.encode(text);
+    } catch (error) {
+      throw error instanceof UnknownCharacterError
+        ? error.within(`judge ${name} cannot read ${JSON.stringify(text.slice(0, 40))}`, 0)
+        : error;
+    }
+  };
   const programOf = (length: number): Promise<Executable> => {
     const specs = Object.fromEntries(layout.views.map(({ name, shape }): [string, Spec] => [name, { dtype: "float32", shape }]));
     const signature: Record<string, Spec> = {
@@ -104,7 +114,7 @@ export async function loadJudge(name: string, options: CompileOptions): Promise<
     weights: await fingerprint(parameters),
     async judge(texts, signal) {
       const pieces = texts.flatMap((text, t) => {
-        const tokens = tokenizer.encode(text);
+        const tokens = encoded(text);
         return Array.from({ length: Math.ceil(tokens.length / window) }, (_, i) => ({
           t,
           tokens: tokens.slice(i * window, (i + 1) * window),

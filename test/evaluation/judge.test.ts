@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { readModelFolder } from "../../src/formats/hub.ts";
 import { loadJudge, type Judge } from "../../src/evaluation/judge.ts";
+import type { Given, Model } from "../../src/evaluation/report/schema.ts";
 import { load } from "../../src/model.ts";
 import { publishedNetwork } from "../../src/network/published.ts";
 import { UserError } from "../../src/platform/errors.ts";
@@ -11,6 +12,7 @@ import { compile, Layout, trace, type Spec, type Tensor } from "../../src/tensor
 import { loadFolderTokenizer } from "../../src/text/folder.ts";
 import { trainTokenizer } from "../../src/text/train-tokenizer.ts";
 import { train } from "../../src/training/train.ts";
+import { comparisonSetting, runComparison } from "./comparison-fixture.ts";
 import { fixturePath } from "../support/fixtures.ts";
 import { setting, temporaryFolder, text } from "../training/support.ts";
 
@@ -70,7 +72,7 @@ describe("a folder of GPT-2", () => {
   async function gpt2(special = ["<|endoftext|>"]): Promise<{ folder: string }> {
     const folder = temporaryFolder();
     for (const name of ["config.json", "model.safetensors"]) cpSync(fixturePath(`gpt2/${name}`), join(folder, name));
-    writeFileSync(join(folder, "text.txt"), text(500));
+    writeFileSync(join(folder, "text.txt"), text(1500));
     const tokenizer = await trainTokenizer({ files: [join(folder, "text.txt")], kind: "character", special });
     writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(tokenizer.toJSON()));
     return { folder };
@@ -85,6 +87,26 @@ describe("a folder of GPT-2", () => {
     const [judged] = await judge.judge([sentence]);
     expect(judged!.tokens).toBe(tokens.length);
     expect(Math.abs(judged!.nats - (await plainNats(folder, [tokenizer!.endOfText!, ...tokens])))).toBeLessThan(1e-4);
+  });
+
+  test("judges a comparison whose models have another tokenizer, and says so where it cannot read what they write", async () => {
+    const { folder } = await gpt2();
+    const settingOf = (tokenizer: object) =>
+      comparisonSetting((recipe) => {
+        recipe.training["tokenizer"] = tokenizer;
+        recipe.contestants = { ardm: {} };
+        recipe.judge = folder;
+      });
+    const { report } = await runComparison(settingOf({ kind: "character" }));
+    const { generation, speed } = report.models.ardm as { generation: Given<Model["generation"]>; speed: object };
+    expect(generation.judge).toBe(folder);
+    expect(generation.bitsPerCharacter!.value).toBeCloseTo(Math.log2(generation.perplexity.value), 6); // a character a token
+    expect(speed).toEqual({ not: expect.stringContaining("ar") });
+    expect(report.protocols["generation"]!.how).toMatch(/GPT-2 of 61,056 parameters, windows of 32 tokens, each after <\|endoftext\|>/);
+    // Untrained, a model of bytes writes what is no text.
+    await expect(runComparison(settingOf({ kind: "bpe", size: 270 }))).rejects.toThrow(
+      /^judge .* cannot read ".*": character .* is not in the alphabet of 22/,
+    );
   });
 
   test("without an end-of-text is refused", async () => refused((await gpt2([])).folder, /no <\|endoftext\|>/));

@@ -88,6 +88,8 @@ describe("infilling", () => {
     expect((await of(windows.map((window) => window.map((token, i) => (i === 2 ? (token + 1) % 3 : token))))).leftOnly).toEqual(
       measured.leftOnly,
     );
+    const { likelihood } = modelOf(config, score, parameters).model;
+    await expect(likelihood("a text", { free: [Int32Array.of(0)] })).rejects.toThrow(/free positions are those of windows/);
     await score.dispose();
   });
 });

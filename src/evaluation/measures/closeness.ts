@@ -16,6 +16,7 @@ export interface MeasuredCloseness extends Estimate {
  * statistic of sets twice as large drawn anew (the jackknife that leaves out half): it is the error of one score, and does not shrink with more repetitions.
  *
  * @param human features, a text each @param generated as many
+ * @param clusters at most as many as a half has texts
  */
 export function measureCloseness(
   human: readonly Float32Array[],
@@ -32,7 +33,7 @@ export function measureCloseness(
           random(seed, stream),
         ).subarray(0, half),
       ].map((i) => all[i]!);
-    return mauve(some(human, 0), some(generated, 1), { seed, ...(clusters === undefined ? {} : { clusters }) });
+    return mauve(some(human, 0), some(generated, 1), { seed, ...(clusters === undefined ? {} : { clusters: Math.min(clusters, half) }) });
   });
   const { value, standardError } = meanOf(scores.map(({ score }) => score));
   return { value, standardError: standardError * Math.sqrt(repetitions), clusters: scores[0]!.clusters, texts };

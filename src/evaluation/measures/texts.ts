@@ -49,7 +49,7 @@ export function textWriter(subject: Subject, { settings, judge, length, signal, 
   };
   let warmed: Promise<void> | undefined;
   const warm = async (): Promise<void> => {
-    for (const steps of WARMING_STEPS) await sample(steps, 0);
+    for (const steps of new Set(WARMING_STEPS.map((wanted) => stepsOf(subject, wanted, length)))) await sample(steps, 0);
   };
   const write = async (steps: number, seed: number): Promise<Batch> => {
     const key = { weights: fingerprint, steps, seed, count: settings.batch, length };
