@@ -151,9 +151,9 @@ inChromium("Steps and quality, in a browser", () => {
       const events = [...snapshots, { type: "done", texts: [{ text: `Text of ${steps} steps, seed ${seed}.`, tokens: [7] }] }];
       await route.fulfill({ contentType: "text/event-stream", body: events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join("") });
     });
-    await page.route("**/v1/score", async (route) => {
-      const { template } = route.request().postDataJSON() as { template: string };
-      await route.fulfill({ json: { bound: { nats: 320 / Number(/of (\d+)/.exec(template)![1]), standardError: 1, tokens: 10 } } });
+    await page.route("**/v1/likelihood", async (route) => {
+      const { text } = route.request().postDataJSON() as { text: string };
+      await route.fulfill({ json: { natsPerToken: 32 / Number(/of (\d+)/.exec(text)![1]), standardError: 0.1 } });
     });
     await page.getByLabel("Runs in").selectOption("server");
   };

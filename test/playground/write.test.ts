@@ -99,6 +99,7 @@ inChromium("Write", () => {
       await page.getByRole("button", { name: "Insert a hole" }).click();
       await page.keyboard.type("12");
       expect(await area.inputValue()).toBe("A [[12]]");
-      expect(new URLSearchParams(new URL(page.url()).hash.slice(1)).get("text")).toBe("A [[12]]");
+      // The address follows at rest.
+      await expect.poll(() => new URLSearchParams(new URL(page.url()).hash.slice(1)).get("text")).toBe("A [[12]]");
     }));
 });
