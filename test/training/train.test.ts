@@ -203,8 +203,14 @@ test("two trainings in one folder, a checkpoint in the way, none to resume", asy
   const { folder, out, recipe } = setting();
   await expectUserError({ recipe, out, resume: true }, /no checkpoint\.safetensors to resume from; leave out --resume to begin/);
   expect(existsSync(out)).toBe(false);
-  const first = train({ recipe, out });
+  // Going on until the second has been refused.
+  const stop = new AbortController();
+  let first: Promise<unknown> | undefined;
+  await new Promise<void>((begun) => {
+    first = train({ recipe: withSteps(recipe, 100_000), out, signal: stop.signal, onMetric: () => begun() });
+  });
   await expectUserError({ recipe, out }, /is in use by process \d+/);
+  stop.abort();
   await first;
   await expectUserError({ recipe, out }, /^--out .*run: holds a checkpoint already; give --resume/);
   // The lock of a run is gone after an error too.
