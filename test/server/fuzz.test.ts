@@ -6,6 +6,7 @@
 import { spawn } from "node:child_process";
 import { request } from "node:http";
 import { join } from "node:path";
+import { gunzipSync, inflateSync } from "node:zlib";
 import fc from "fast-check";
 import { expect, onTestFinished, test } from "vitest";
 import { packageFolder } from "#platform";
@@ -32,10 +33,16 @@ const send = (address: string, { method, path, headers, body }: Sent): Promise<A
     const { hostname, port } = new URL(address);
     // A connection for each: one that is kept may be closed by the server in the moment it is used again.
     const outgoing = request({ hostname, port, method, path, headers: { ...headers }, agent: false }, async (message) => {
-      let text = "";
-      message.setEncoding("utf8");
-      for await (const piece of message) text += piece as string;
-      resolve({ status: message.statusCode!, type: message.headers["content-type"] ?? "", text });
+      const pieces: Buffer[] = [];
+      for await (const piece of message) pieces.push(piece as Buffer);
+      // A request may have asked for it.
+      const decode = { gzip: gunzipSync, deflate: inflateSync }[message.headers["content-encoding"] ?? ""] ?? ((bytes: Buffer) => bytes);
+      const whole = Buffer.concat(pieces);
+      resolve({
+        status: message.statusCode!,
+        type: message.headers["content-type"] ?? "",
+        text: (whole.length ? decode(whole) : whole).toString(),
+      });
     });
     outgoing.on("error", reject);
     outgoing.end(body);
