@@ -5,7 +5,7 @@
  */
 import { macrotask } from "#platform";
 import type { ScoreAt, ScoreModel } from "../diffusion/score.ts";
-import { paddedLength, type NetworkScore } from "./sedd-score.ts";
+import { paddedLength, powerOfTwo, type NetworkScore } from "./sedd-score.ts";
 
 export interface BatchingOptions {
   /** Rows of one call at most; default 64. */
@@ -127,7 +127,7 @@ function takeParts(waiting: Part[], maxRows: number, maxPositions: number): Part
     most,
     fitting.reduce((sum, { sigma }) => sum + sigma.length, 0),
   );
-  const bucket = 2 ** Math.ceil(Math.log2(all));
+  const bucket = powerOfTwo(all);
   const wanted = all >= 0.75 * bucket ? all : bucket / 2;
   const taken: Part[] = [];
   let rows = 0;

@@ -6,7 +6,8 @@
 import { dditTrunk, HIDDEN, type DDiTConfig } from "../network/ddit.ts";
 import { trace, type Program, type Spec, type Tensor } from "../tensor/index.ts";
 import { shiftedRight } from "./left-to-right.ts";
-import type { Execute, TrunkOutput } from "./sedd-score.ts";
+import type { Execute } from "./programs.ts";
+import type { TrunkOutput } from "./sedd-score.ts";
 
 /** Keys and values of the first `length` inputs of some rows, each layer's [batch, heads, capacity, width]. */
 interface Cache {

@@ -5,9 +5,8 @@
  */
 import type { ScoreAt, ScoreModel } from "../diffusion/score.ts";
 import { dditHead, dditParameters, dditTrunk, HIDDEN } from "../network/ddit.ts";
-import { UserError } from "../platform/errors.ts";
 import {
-  compile,
+  inputsOf,
   Layout,
   logSumExp,
   pick,
@@ -15,15 +14,13 @@ import {
   reshape,
   sub,
   trace,
-  type CompileOptions,
-  type Executable,
-  type Feeds,
   type Program,
   type Spec,
   type Tensor,
 } from "../tensor/index.ts";
 import { cachingTrunk } from "./causal-cache.ts";
 import { shiftedRight } from "./left-to-right.ts";
+import { keepPrograms, type ProgramsOptions } from "./programs.ts";
 import { graphOf, logitOffset, type SeddConfig } from "./sedd.ts";
 
 export interface NetworkScore extends ScoreModel {
@@ -51,7 +48,8 @@ const MOST_ROWS = 1024;
  */
 const LEAST_ROWS = 4;
 
-const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
+/** The rows that a call of `n` is compiled for. */
+export const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 /** The length that a text is computed at: multiples of 16, above 128 of 64. */
 export const paddedLength = (n: number): number => (n <= 128 ? Math.ceil(n / 16) * 16 : Math.ceil(n / 64) * 64);
 
@@ -61,53 +59,20 @@ export interface TrunkOutput {
   readonly place: (row: number, position: number) => number;
 }
 
-/** Compiles a program under a key, once, and runs it with the parameters beside the feeds. */
-export type Execute = (key: string, build: () => Program, feeds: Feeds) => Promise<Record<string, Float32Array>>;
-
 type HeadKind = "total" | "pick" | "rows";
 
-/** How the network runs. */
-export interface NetworkOptions extends Omit<CompileOptions, "constants"> {
-  /** The parameters never change: they are kept where the device computes. Left out, they are read anew at every call. */
-  readonly frozen?: boolean;
-}
-
 /** @param parameters flat, in the layout of dditParameters */
-export function networkScore(config: SeddConfig, parameters: Float32Array, { frozen = false, ...options }: NetworkOptions): NetworkScore {
+export function networkScore(config: SeddConfig, parameters: Float32Array, options: ProgramsOptions): NetworkScore {
   const { network, parameterization } = config;
   const { states, hidden } = network;
   const graph = graphOf(config);
   const layout = new Layout(dditParameters(network));
-  const named = layout.slices(parameters);
-  const programs = new Map<string, Promise<Executable>>();
+  const { execute, takeTime, dispose } = keepPrograms(layout.slices(parameters), options);
   const isHead = (name: string): boolean => name.startsWith("output_layer.linear.");
-  const specsOf = (wanted: (name: string) => boolean): Record<string, Spec> =>
-    Object.fromEntries(
-      layout.views.filter(({ name }) => wanted(name)).map(({ name, shape }) => [name, { dtype: "float32", shape } as const]),
-    );
+  const specsOf = (wanted: (name: string) => boolean): Record<string, Spec> => inputsOf(layout.views.filter(({ name }) => wanted(name)));
 
-  let networkTime = 0;
-  let disposed = false;
-  const running = new Set<Promise<unknown>>();
-  const checkAlive = (): void => {
-    if (disposed) throw new UserError("the model was disposed; load it again");
-  };
-  const execute: Execute = async (key, build, feeds) => {
-    checkAlive();
-    let program = programs.get(key);
-    if (!program) {
-      program = compile(build(), frozen ? { ...options, constants: named } : options);
-      programs.set(key, program);
-    }
-    const executable = await program;
-    checkAlive();
-    const start = performance.now();
-    const run = executable.run(frozen ? feeds : { ...named, ...feeds });
-    running.add(run);
-    const results = await run.finally(() => running.delete(run));
-    networkTime += performance.now() - start;
-    return results as Record<string, Float32Array>;
-  };
+  /** `normalized`: the sum is 1/(e^σ−1) by construction, and no head is needed. */
+  const known: Pick<ScoreModel, "knownSum"> = parameterization === "normalized" ? { knownSum: (sigma) => 1 / Math.expm1(sigma) } : {};
 
   const trunk = async (tokens: Int32Array, lengths: Int32Array, sigma: Float64Array): Promise<TrunkOutput> => {
     const rows = sigma.length;
@@ -217,8 +182,7 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, { fro
       parameterization === "normalized" ? -Math.log(Math.expm1(noise[j]!)) : logitOffset(config, noise[j]!);
     return {
       async sums() {
-        // `normalized`: the sum is 1/(e^σ−1) by construction, and no head is needed.
-        if (parameterization === "normalized") return noise.map((s) => 1 / Math.expm1(s));
+        if (known.knownSum) return noise.map(known.knownSum);
         const sums = new Float64Array(positions.length);
         await inPieces(positions.length, async (from, to) => {
           const { total } = await head("total", rowsOf(from, to), graph.mask === undefined ? own.subarray(from, to) : undefined);
@@ -254,7 +218,6 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, { fro
 
   const lengthsOf = (tokens: Int32Array, { length: rows }: Float64Array): Int32Array => new Int32Array(rows).fill(tokens.length / rows);
   const evaluate: ScoreModel["evaluate"] = (tokens, sigma, positions) => evaluateRagged(tokens, lengthsOf(tokens, sigma), sigma, positions);
-  const known = parameterization === "normalized" ? { knownSum: (sigma: number) => 1 / Math.expm1(sigma) } : {};
 
   return {
     graph,
@@ -284,18 +247,8 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, { fro
       tokens.forEach((token, i) => (scores[i * states + token] = 0));
       return scores;
     },
-    takeNetworkTime() {
-      const time = networkTime;
-      networkTime = 0;
-      return time;
-    },
-    async dispose() {
-      disposed = true;
-      await Promise.allSettled(running);
-      const compiled = [...programs.values()];
-      programs.clear();
-      for (const program of compiled) await (await program).dispose();
-    },
+    takeNetworkTime: takeTime,
+    dispose,
   };
 }
 

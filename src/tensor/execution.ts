@@ -17,6 +17,8 @@ export interface CompileOptions {
   readonly threads?: number;
   /** Keep threads spinning between operations: fastest for training, wasteful in an idle server. */
   readonly spinning?: boolean;
+  /** Keep the memory of a run for the next one: for a program that runs again and again. Many programs would each keep the most they ever needed. */
+  readonly keepMemory?: boolean;
   /** File prefix for the runtime's own profile (native only). */
   readonly profile?: string;
   /**
@@ -37,6 +39,8 @@ export interface Executable {
    * and written in place, views of larger ones included.
    */
   run(feeds: Feeds, into?: Readonly<Record<string, Data>>): Promise<Record<string, Data>>;
+  /** Bytes of constants that it keeps a copy of. */
+  readonly copied: number;
   dispose(): Promise<void>;
 }
 
@@ -109,7 +113,7 @@ const atOnce = <T>(work: () => Promise<T>): Promise<T> => work();
 /** Compiles a program for a device. Create once and keep: the runtime's memory grows with every create and release. */
 export async function compile(
   program: Program,
-  { device: wanted = "cpu", threads = 1, spinning = true, profile, constants = {}, runtimePath }: CompileOptions = {},
+  { device: wanted = "cpu", threads = 1, spinning = true, keepMemory = true, profile, constants = {}, runtimePath }: CompileOptions = {},
 ): Promise<Executable> {
   const { runtime, device } = await runtimeOf(wanted, runtimePath);
   const { program: lowered, finishers } = splitScatteredOutputs(program);
@@ -126,6 +130,7 @@ export async function compile(
     graphOptimizationLevel: "all",
     // One block for a whole run, planned ahead, is memory that is fresh at every run: for a training step, half more memory and no less time.
     enableMemPattern: false,
+    enableCpuMemArena: keepMemory,
     logSeverityLevel: 3,
     ...(device === "cpu" && !spinning ? { extra: { session: { intra_op: { allow_spinning: "0" } } } } : {}),
     ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
@@ -135,7 +140,9 @@ export async function compile(
     new runtime.Tensor(dtype as "float32", data as Float32Array, shape) as RuntimeTensor;
   const needed = new Set(session.inputNames);
 
+  const copied = inPlace ? [] : Object.keys(program.inputs).flatMap((name) => constants[name] ?? []);
   return {
+    copied: copied.reduce((sum, { byteLength }) => sum + byteLength, 0),
     async run(feeds, into = {}) {
       const inputs: Record<string, RuntimeTensor> = {};
       for (const [name, { dtype, shape }] of Object.entries(program.inputs)) {

@@ -24,4 +24,4 @@ export { gradient } from "./gradient.ts";
 export { simplify } from "./simplify.ts";
 export { toOnnx } from "./onnx/builder.ts";
 export { checkDevice, compile, type CompileOptions, type Device, type Executable, type Feeds } from "./execution.ts";
-export { Layout, type ParameterSpec, type ParameterView } from "./parameters.ts";
+export { inputsOf, Layout, type ParameterSpec, type ParameterView } from "./parameters.ts";

@@ -2,7 +2,7 @@
  * Parameters as one flat buffer with named views. Gradients, moments and averages are flat buffers of the same layout, so that clipping is
  * one norm and a checkpoint is a few buffers.
  */
-import { sizeOf, type Shape } from "./program.ts";
+import { sizeOf, type Shape, type Spec } from "./program.ts";
 
 export interface ParameterSpec {
   readonly name: string;
@@ -13,6 +13,10 @@ export interface ParameterView extends ParameterSpec {
   readonly offset: number;
   readonly size: number;
 }
+
+/** Inputs of a program for parameters, each name with `prefix` before it. */
+export const inputsOf = (parameters: readonly ParameterSpec[], prefix = ""): Record<string, Spec> =>
+  Object.fromEntries(parameters.map(({ name, shape }) => [prefix + name, { dtype: "float32", shape }]));
 
 /** Where each named parameter lies in a flat buffer, in the given order. */
 export class Layout {
