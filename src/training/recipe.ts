@@ -2,11 +2,10 @@
  * A recipe: everything a training run is made of, read from YAML and checked against a schema. An unknown or wrong key is an error that names it
  * (recipe-errors.ts).
  */
-import { readText } from "#platform";
-import { parse } from "yaml";
 import { z } from "zod";
-import { mismatch, readAsScore, type SeddConfig } from "../objectives/sedd.ts";
-import { messageOf, UserError } from "../platform/errors.ts";
+import { parseYaml, readYaml } from "../formats/yaml.ts";
+import { mismatch, networkFor, readAsScore, type SeddConfig } from "../objectives/sedd.ts";
+import { UserError } from "../platform/errors.ts";
 import { describeIssues } from "./recipe-errors.ts";
 
 const positive = z.number().positive();
@@ -127,25 +126,12 @@ export async function readRecipe(path: string, overrides: readonly string[] = []
   return checkRecipe(raw, path);
 }
 
-/** A YAML file as it is. */
-export async function readYaml(path: string): Promise<unknown> {
-  return parseYaml(await readText(path), path);
-}
-
-function parseYaml(text: string, where: string): unknown {
-  try {
-    return parse(text, { logLevel: "error" });
-  } catch (error) {
-    throw new UserError(`${where}: not YAML (${messageOf(error).split("\n")[0]})`);
-  }
-}
-
 /** Checks a recipe that is already an object. */
 export function checkRecipe(raw: unknown, where: string): Recipe {
   const result = schema.safeParse(raw);
   if (!result.success) throw new UserError(`${where}: ${describeIssues(result.error.issues, raw, schema)}`);
   const { network: writtenNetwork, batch, windows, schedule } = result.data;
-  const objective = objectiveOf(result.data.objective, where);
+  const objective = completed(result.data.objective, where);
   const { kind } = objective;
   if (kind !== "sedd" && writtenNetwork.conditioning !== undefined)
     throw new UserError(
@@ -164,17 +150,19 @@ export function checkRecipe(raw: unknown, where: string): Recipe {
     if (until !== undefined && from !== undefined && until < from)
       throw new UserError(`${where}: windows.${i}.until: ${until} is before its from, ${from}`);
   }
-  // Where one ends another must go on.
-  for (const step of [1, ...windows.map(({ until }) => (until ?? Infinity) + 1)])
-    if (step <= schedule.steps && windowsAt(recipe, step).length === 0)
+  // Where one ends another must go on, and a length may come again with other tokens.
+  for (const step of [1, ...windows.flatMap(({ from = 1, until = Infinity }) => [from, until + 1])]) {
+    const lengths = windowsAt(recipe, step).map(({ length }) => length);
+    if (step <= schedule.steps && lengths.length === 0)
       throw new UserError(`${where}: windows: none is for step ${step}; let one begin there (from) or end later (until)`);
-  if (new Set(windows.map(({ length }) => length)).size !== windows.length)
-    throw new UserError(`${where}: windows: a length stands there twice (${windows.map(({ length }) => length).join(", ")})`);
+    if (new Set(lengths).size !== lengths.length)
+      throw new UserError(`${where}: windows: a length stands there twice (${lengths.join(", ")})`);
+  }
   return recipe;
 }
 
 /** The objective with what follows from its graph filled in. */
-function objectiveOf(written: Written["objective"], where: string): Recipe["objective"] {
+function completed(written: Written["objective"], where: string): Recipe["objective"] {
   if (written.kind !== "sedd") return written;
   const isAbsorb = written.graph === "absorb";
   const { parameterization = isAbsorb ? "normalized" : "score", scaleBySigma = isAbsorb, noise: schedule, loss } = written;
@@ -187,25 +175,12 @@ function objectiveOf(written: Written["objective"], where: string): Recipe["obje
 }
 
 /** The network that a recipe describes, once its vocabulary is known, and the score that it is read as. */
-export function configOf({ network: { conditioning = 0, ...written }, objective }: Recipe, vocabularySize: number): SeddConfig {
-  const network = { ...written, conditioning };
-  if (objective.kind !== "sedd") {
-    const { kind } = objective;
-    return {
-      ...readAsScore,
-      network: { ...network, states: vocabularySize + 1, ...(kind === "ar" ? { causal: true } : {}) },
-      objective: kind,
-    };
-  }
+export function configOf({ network, objective }: Recipe, vocabularySize: number): SeddConfig {
+  const sizes = { ...network, conditioning: network.conditioning ?? 0 };
+  const built = (config: Omit<SeddConfig, "network">): SeddConfig => ({ ...config, network: networkFor(sizes, vocabularySize, config) });
+  if (objective.kind !== "sedd") return built({ ...readAsScore, objective: objective.kind });
   const { graph, noise, parameterization, scaleBySigma, loss } = objective;
-  return {
-    network: { ...network, states: graph === "absorb" ? vocabularySize + 1 : vocabularySize },
-    graph,
-    noise,
-    parameterization,
-    scaleBySigma,
-    ...(loss === "l2" ? { loss } : {}),
-  };
+  return built({ graph, noise, parameterization, scaleBySigma, ...(loss === "l2" ? { loss } : {}) });
 }
 
 /** Sets one key of a recipe from `a.b=value`; list items go by their index. */

@@ -132,6 +132,7 @@ describe("wrong values are named with what would do", () => {
     [{ tokenizer: { kind: "bep" } }, 'tokenizer.kind: "bep" will not do; expected "bpe" or "character"'],
     [{ windows: [] }, "windows: [] will not do; expected a list of at least 1"],
     [{ windows: [{ length: 16 }, { length: 16 }] }, "windows: a length stands there twice (16, 16)"],
+    [{ windows: [{ length: 16, until: 3 }, { length: 8 }, { length: 16, from: 3 }] }, "windows: a length stands there twice (16, 8, 16)"],
     [{ windows: [{ length: 16, tokens: 40 }] }, "windows.0.tokens: 40 must be a multiple of the window length 16"],
     [{ windows: [{ length: 16, from: 5, until: 4 }, { length: 8 }] }, "windows.0.until: 4 is before its from, 5"],
     [{ windows: [{ length: 16, from: 2 }] }, "windows: none is for step 1; let one begin there (from) or end later (until)"],
