@@ -1,9 +1,9 @@
 /** `sedd compare`: trains several objectives on one trunk, measures them with one evaluator, and writes a report. What is done already is kept. */
 import { cpus } from "node:os";
-import { baseName, cores, joinPath } from "#platform";
+import { cores, joinPath } from "#platform";
 import type { Define } from "./commands.ts";
 import { notice, type Io } from "./io.ts";
-import { filled } from "./options.ts";
+import { defaultOut, filled } from "./options.ts";
 
 interface Options {
   readonly out?: string;
@@ -37,7 +37,7 @@ async function run(given: string | undefined, { quick, out }: Options, io: Io): 
   if (quick && given !== undefined) throw new UserError(`recipe ${given}: --quick has its own, ${QUICK}; give one of them`);
   const path = given ?? (quick ? QUICK : FULL);
   const recipe = await readComparison(path);
-  const folder = out ?? joinPath("runs", baseName(path).replace(/\.ya?ml$/i, ""));
+  const folder = out ?? defaultOut(path);
   let progress: ReturnType<typeof trainingProgress> | undefined;
   const line = io.stderr.isTTY ? statusLine(io.stderr) : undefined;
   const say = (text: string): void => {

@@ -5,7 +5,9 @@
 import { readText } from "#platform";
 import { Option } from "commander";
 import { UserError } from "../platform/errors.ts";
+import { withoutMark } from "../platform/utf8.ts";
 import { datasetNames, readDataset, type DatasetName } from "../evaluation/datasets.ts";
+import { kindOf } from "../evaluation/measures/likelihood.ts";
 import type { Comparison } from "../objectives/sedd-comparison.ts";
 import type { Estimator } from "../objectives/sedd-likelihood.ts";
 import type { Likelihood } from "../objectives/sedd-model.ts";
@@ -56,7 +58,7 @@ async function run(
   io: Io,
 ): Promise<void> {
   const { signal } = io;
-  const text = (await readText(data)).replace(/^\uFEFF/, ""); // a byte order mark is no text
+  const text = withoutMark(await readText(data));
   if (text === "") throw new UserError(`--data ${data}: the file is empty; expected a text`);
   if ((protocol === undefined) !== (dataset === undefined))
     throw new UserError(
@@ -103,7 +105,7 @@ const summary = ({ model, natsPerToken, bitsPerCharacter, difference, standardEr
 function table(likelihood: Likelihood, data: string, other: Against | undefined): string {
   const { model, tokenCount, characters, natsPerToken, standardError, bitsPerCharacter, bitsPerByte, perplexity, protocol } = likelihood;
   const { terms, bound, noise, ...settings } = protocol;
-  const sign = { "left-to-right": "=", pseudo: "~" }[protocol.estimator as string] ?? "≤";
+  const sign = { exact: "=", pseudo: "~", bound: "≤" }[kindOf(protocol.estimator)];
   const errorOf = (value: number): string => ((value * standardError) / natsPerToken).toFixed(4);
   const rows: [string, string][] = [
     ["model", model],

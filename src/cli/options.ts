@@ -1,4 +1,5 @@
 /** Options that several commands share, and the checks of their values. */
+import { baseName, joinPath } from "#platform";
 import { Option, type Command } from "commander";
 import { samplerNames, type SamplerName } from "../diffusion/sampler.ts";
 import { UserError } from "../platform/errors.ts";
@@ -35,6 +36,9 @@ export function filled(flag: string, example: string): (text: string) => string 
     throw new UserError(`${flag} "": empty; expected for example ${flag} ${example}`);
   };
 }
+
+/** Where a run of a recipe goes if nothing else is said. */
+export const defaultOut = (recipe: string): string => joinPath("runs", baseName(recipe).replace(/\.ya?ml$/i, ""));
 
 /** Values of an option that may be repeated. */
 export const collect = (value: string, before: string[] = []): string[] => [...before, value];

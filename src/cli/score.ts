@@ -1,6 +1,7 @@
 /** `sedd score`: how likely a piece of text is in its place, what else could stand there, and which of several candidates fits best. */
 import { readText } from "#platform";
 import { UserError } from "../platform/errors.ts";
+import { withoutMark } from "../platform/utf8.ts";
 import type { Ranking, Score } from "../objectives/sedd-model.ts";
 import { printable } from "./cells.ts";
 import type { Define } from "./commands.ts";
@@ -74,8 +75,7 @@ async function run(
 }
 
 async function linesOf(file: string): Promise<string[]> {
-  const lines = (await readText(file))
-    .replace(/^\uFEFF/, "")
+  const lines = withoutMark(await readText(file))
     .split(/\r?\n/)
     .filter((line) => line !== "");
   if (lines.length === 0) throw new UserError(`--candidates ${file}: the file is empty; expected one candidate a line`);

@@ -1,8 +1,7 @@
 /** `sedd serve`: models over HTTP. */
 import { Option } from "commander";
 import type { Define } from "./commands.ts";
-import type { Io } from "./io.ts";
-import { notice } from "./io.ts";
+import { notice, type Io } from "./io.ts";
 import { collect, filled, positive, whole } from "./options.ts";
 
 const seconds = (flag: string) => positive(flag, { max: 86_400, example: 60 });

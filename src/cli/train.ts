@@ -1,9 +1,8 @@
 /** `sedd train`: a recipe in, a run's folder out. The folder is a model. */
-import { baseName, joinPath } from "#platform";
 import type { StartingPoint } from "../training/begin.ts";
 import type { Define } from "./commands.ts";
 import { notice, type Io } from "./io.ts";
-import { filled } from "./options.ts";
+import { defaultOut, filled } from "./options.ts";
 
 interface Options {
   readonly out?: string;
@@ -62,8 +61,6 @@ async function run(path: string, { out = defaultOut(path), resume, from, set = [
     signal.removeEventListener("abort", stopping);
   }
 }
-
-const defaultOut = (recipe: string): string => joinPath("runs", baseName(recipe).replace(/\.ya?ml$/i, ""));
 
 async function readStart(name: string): Promise<StartingPoint> {
   const { findModel, readModel } = await import("../model.ts");

@@ -3,9 +3,10 @@
  * wrong key is an error that names it.
  */
 import { z } from "zod";
+import { readYaml } from "../formats/yaml.ts";
 import { UserError } from "../platform/errors.ts";
 import { describeIssues } from "../training/recipe-errors.ts";
-import { checkRecipe, lengthOf, readYaml, type Recipe } from "../training/recipe.ts";
+import { checkRecipe, lengthOf, type Recipe } from "../training/recipe.ts";
 import { type Contestant, contestantNames } from "./report/schema.ts";
 
 const count = z.int().positive();

@@ -7,7 +7,7 @@ import type { Measured } from "./evaluate.ts";
 import { type MeasuredTexts, REPEATED } from "./measures/generation.ts";
 import { middleOf } from "./measures/infilling.ts";
 import { speedAt } from "./measures/speed.ts";
-import { spread, type Ground } from "./measures/subject.ts";
+import type { Ground } from "./measures/subject.ts";
 import type { Contestant, Model, Report } from "./report/schema.ts";
 import { trunkDifferences } from "./trunk.ts";
 
@@ -118,7 +118,7 @@ function cards(parts: ReportParts): Report["protocols"] {
   const beginning = settings.characters === undefined ? "" : `, its first ${settings.characters.toLocaleString("en-US")} characters`;
   const testFile = `${settings.test}${beginning} (SHA-256 ${test.fingerprint}…)`;
   const windowsOf = (count: number): string =>
-    `${testFile}: ${spread(test.windows, count).length} of its ${test.windows.length} windows of ${length} tokens, evenly spread`;
+    `${testFile}: ${Math.min(count, test.windows.length)} of its ${test.windows.length} windows of ${length} tokens, evenly spread`;
   const named = judgeName(parts);
   const judged = `${named}: ${judge.description} (SHA-256 ${judge.weights}…). It reads texts as texts, by its own tokenizer, each by itself.`;
   const seedsOf = (texts: (measured: Measured) => number): number[] =>

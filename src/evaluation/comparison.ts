@@ -4,6 +4,7 @@ import { readModel } from "../model.ts";
 import { fingerprint } from "../objectives/fingerprint.ts";
 import { fullWindows, seddModel } from "../objectives/sedd-model.ts";
 import { UserError } from "../platform/errors.ts";
+import { withoutMark } from "../platform/utf8.ts";
 import type { CompileOptions } from "../tensor/index.ts";
 import { UnknownCharacterError } from "../text/character.ts";
 import { loadTokenizer, type Tokenizer } from "../text/tokenizer.ts";
@@ -12,10 +13,10 @@ import type { ComparisonRecipe, Plan } from "./comparison-recipe.ts";
 import { comparisonReport, type Contender } from "./comparison-report.ts";
 import { trainContestant, type Trained } from "./contestants.ts";
 import { evaluate, measureNames, type Progress } from "./evaluate.ts";
-import { loadJudge } from "./judge.ts";
+import { loadJudge, type Judged } from "./judge.ts";
 import { measureTexts, type MeasuredTexts } from "./measures/generation.ts";
 import { spread, type Ground } from "./measures/subject.ts";
-import { judgeTexts, type JudgedText } from "./measures/texts.ts";
+import type { JudgedText } from "./measures/texts.ts";
 import { type Contestant, type Report, reportSchema } from "./report/schema.ts";
 import { writeReport } from "./report/write.ts";
 import { openStore, parseOrNothing } from "./store.ts";
@@ -94,18 +95,9 @@ async function measureAll(options: ComparisonOptions, trained: ReadonlyMap<Conte
       test: await readTest(settings, tokenizer, length),
       training: { text: training, fingerprint: await fingerprint(training) },
     };
-    const ofTest = spread(ground.test.windows, settings.generation.least).map((window) => ({
-      text: tokenizer.decode(window),
-      tokens: [...window],
-    }));
-    let human: Promise<readonly Float32Array[]> | undefined;
-    const features = () =>
-      (human ??= judge
-        .judge(
-          ofTest.map(({ text }) => text),
-          signal,
-        )
-        .then((judged) => judged.map(({ features }) => features)));
+    let judging: Promise<JudgedWindow[]> | undefined;
+    const ofTest = () => (judging ??= judgeWindows(ground, tokenizer));
+    const human = async () => (await ofTest()).map(({ judged }) => judged.features);
     const total = trained.size * measureNames.length;
     let done = 0;
     const contenders = new Map<Contestant, Contender>();
@@ -117,7 +109,7 @@ async function measureAll(options: ComparisonOptions, trained: ReadonlyMap<Conte
       const own = { ...ground, onStep: (what: string) => onStep?.(name, what) };
       const onProgress = (progress: Progress): void => onMeasure?.(name, progress, { done: ++done, total });
       try {
-        contenders.set(name, { run, config, parameters: parameters.length, measured: await evaluate(subject, own, features, onProgress) });
+        contenders.set(name, { run, config, parameters: parameters.length, measured: await evaluate(subject, own, human, onProgress) });
       } finally {
         await model.dispose();
       }
@@ -128,21 +120,26 @@ async function measureAll(options: ComparisonOptions, trained: ReadonlyMap<Conte
   }
 }
 
+type JudgedWindow = JudgedText & { readonly judged: Judged };
+
+/** Windows of the test text, as many as texts are generated at least. */
+async function judgeWindows({ test, settings, judge, signal }: Ground, tokenizer: Tokenizer): Promise<JudgedWindow[]> {
+  const windows = spread(test.windows, settings.generation.least);
+  const texts = windows.map((window) => tokenizer.decode(window));
+  const judged = await judge.judge(texts, signal);
+  return windows.map((window, i) => ({ text: texts[i]!, tokens: [...window], judged: judged[i]! }));
+}
+
 /** The test text's own windows as if a model had written them: in batches as the models', where they fill one at least. */
 function measureReference(
-  { test, settings, judge, training, length, signal }: Ground,
-  windows: readonly Pick<JudgedText, "text" | "tokens">[],
+  { test, settings, judge, training, length }: Ground,
+  ofTest: () => Promise<readonly JudgedWindow[]>,
   out: string,
 ): Promise<MeasuredTexts> {
   const { batch, generation } = settings;
   const key = { test: test.fingerprint, training: training.fingerprint, judge: judge.weights, batch, length, least: generation.least };
   return openStore(joinPath(out, "evaluation")).remember("test-text", key, async () => {
-    const judged = await judgeTexts(
-      judge,
-      windows.map(({ text }) => text),
-      signal,
-    );
-    const texts = windows.map((window, i) => ({ ...window, judged: judged[i]! }));
+    const texts = await ofTest();
     const batches = Math.max(1, Math.floor(texts.length / batch));
     return measureTexts(
       Array.from({ length: batches }, (_, b) => ({ texts: texts.slice(b * batch, (b + 1) * batch) })),
@@ -156,7 +153,7 @@ async function readTest(
   tokenizer: Tokenizer,
   length: number,
 ): Promise<Ground["test"]> {
-  const whole = (await readText(path)).replace(/^\uFEFF/, ""); // a byte order mark is no text
+  const whole = withoutMark(await readText(path));
   const text = characters === undefined ? whole : [...whole].slice(0, characters).join("");
   let tokens: Int32Array;
   try {

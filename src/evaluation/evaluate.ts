@@ -6,7 +6,7 @@ import { measureInfilling, type MeasuredInfilling } from "./measures/infilling.t
 import { measureLikelihood, type MeasuredLikelihood } from "./measures/likelihood.ts";
 import { measureMasked, type MaskedPoint } from "./measures/masked.ts";
 import { measureQuality, type QualityPoint } from "./measures/quality.ts";
-import { stepsOf, textWriter } from "./measures/texts.ts";
+import { stepsOf, textWriter, type Batch } from "./measures/texts.ts";
 import type { Ground, Subject } from "./measures/subject.ts";
 
 export interface Measured {
@@ -58,7 +58,8 @@ export async function evaluate(
   const infilling = await measure("infilling", { ...onTest, ...settings.infilling }, () => measureInfilling(subject, ground));
   const { steps: wanted = length, ...enough } = settings.generation;
   const steps = stepsOf(subject, wanted, length);
-  const written = () => writer.write(steps, enough);
+  let batches: Promise<Batch[]> | undefined;
+  const written = () => (batches ??= writer.write(steps, enough));
   const generation = await measure("generation", { ...ofTexts, training: training.fingerprint, steps, ...enough }, async () =>
     measureTexts(await written(), training),
   );

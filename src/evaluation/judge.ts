@@ -4,6 +4,7 @@
  */
 import { exists, joinPath, macrotask } from "#platform";
 import { readModelConfig, readModelFolder } from "../formats/hub.ts";
+import { readYaml } from "../formats/yaml.ts";
 import { findModel, readModel } from "../model.ts";
 import { dditHead, dditParameters, dditTrunk, type Parameters } from "../network/ddit.ts";
 import { publishedNetwork } from "../network/published.ts";
@@ -12,6 +13,7 @@ import { shiftedRight } from "../objectives/left-to-right.ts";
 import { paddedLength } from "../objectives/sedd-score.ts";
 import { UserError } from "../platform/errors.ts";
 import {
+  inputsOf,
   compile,
   Layout,
   logSumExp,
@@ -29,7 +31,6 @@ import { UnknownCharacterError } from "../text/character.ts";
 import { loadFolderTokenizer } from "../text/folder.ts";
 import type { Tokenizer } from "../text/interface.ts";
 import { readProgress } from "../training/checkpoint.ts";
-import { readYaml } from "../training/recipe.ts";
 
 export interface Judged {
   /** −log p of the whole text. */
@@ -92,9 +93,8 @@ export async function loadJudge(name: string, options: CompileOptions): Promise<
     }
   };
   const programOf = (length: number): Promise<Executable> => {
-    const specs = Object.fromEntries(layout.views.map(({ name, shape }): [string, Spec] => [name, { dtype: "float32", shape }]));
     const signature: Record<string, Spec> = {
-      ...specs,
+      ...inputsOf(layout.views),
       tokens: { dtype: "int32", shape: [rows, length] },
       targets: { dtype: "int32", shape: [rows * length] },
     };

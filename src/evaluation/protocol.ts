@@ -4,7 +4,7 @@
  */
 import { macrotask } from "#platform";
 import type { Model } from "../model.ts";
-import type { Likelihood, LikelihoodOptions } from "../objectives/sedd-model.ts";
+import { fullWindows, type Likelihood, type LikelihoodOptions } from "../objectives/sedd-model.ts";
 import { UserError } from "../platform/errors.ts";
 import { UnknownCharacterError } from "../text/character.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -128,7 +128,7 @@ async function cutWindows({ set, rows }: DatasetText, tokenizer: Tokenizer, wind
     signal?.throwIfAborted();
     const joined = Int32Array.from(rows.slice(from, to).flatMap((row, i) => encode(row, from + i)));
     tokens += joined.length;
-    for (let start = 0; start + window <= joined.length; start += window) windows.push(joined.subarray(start, start + window));
+    for (const full of fullWindows(joined, window)) windows.push(full);
   }
   return { windows, tokens, groups: ranges.length };
 }

@@ -1,9 +1,15 @@
-/** Measurements on the disk, one JSON file each, with what they depend on: another model or setting, and they are made again. */
+/** Measurements on the disk, one JSON file each, with what they depend on: another model, setting or code, and they are made again. */
 import { dirName, exists, joinPath, makeFolder, readText, writeFileAtomic } from "#platform";
 import { isObject } from "../formats/json.ts";
 
-/** Plain data that says all that a measurement depends on. */
+/** Plain data that says all that a measurement depends on, but for the code that makes it. */
 export type Key = Readonly<Record<string, unknown>>;
+
+/**
+ * Version of the code that samples, scores and measures, kept by hand: one more when the same model and settings give other numbers than before. By the package's
+ * version all would be made again at every release.
+ */
+const MEASURES = 1;
 
 export interface Store {
   /** What the file `name`.json has for this key, or else what `measure` gives, which is kept. */
@@ -12,7 +18,8 @@ export interface Store {
 
 export function openStore(folder: string): Store {
   return {
-    async remember(name, key, measure) {
+    async remember(name, own, measure) {
+      const key = { measures: MEASURES, ...own };
       const path = joinPath(folder, `${name}.json`);
       const kept = (await exists(path)) ? parseOrNothing(await readText(path)) : undefined;
       if (isObject(kept) && JSON.stringify(kept["key"]) === JSON.stringify(key))

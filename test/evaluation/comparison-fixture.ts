@@ -5,28 +5,20 @@ import { stringify } from "yaml";
 import { compareObjectives, type ComparisonOptions } from "../../src/evaluation/comparison.ts";
 import { readComparison } from "../../src/evaluation/comparison-recipe.ts";
 import { contestantNames } from "../../src/evaluation/report/schema.ts";
-import { temporaryFolder, text, writeCorpus } from "../training/support.ts";
+import { temporaryFolder, text, tinySections, writeCorpus } from "../training/support.ts";
 
 type Sections = Record<string, unknown>;
 
 /** The recipe as an object, to change. */
 export function tinyComparison(folder: string): { training: Sections; contestants: Sections; judge: unknown; evaluation: Sections } {
-  const { train, valid } = writeCorpus(join(folder, "data"));
+  const corpus = writeCorpus(join(folder, "data"));
   const test = join(folder, "data", "test.txt");
   writeFileSync(test, text(600, 11));
   return {
     training: {
-      data: { train: [train], valid: [valid] },
-      tokenizer: { kind: "character" },
-      network: { hidden: 16, layers: 1, heads: 2, conditioning: 8 },
-      windows: [{ length: 16 }],
-      batch: { tokens: 64 },
-      optimizer: { kind: "adamw" },
+      ...tinySections(corpus),
       schedule: { tokens: 256, warmup: 2 },
-      threads: 1,
       validation: { every: 2, windows: 32 },
-      samples: { every: 100, steps: 4 },
-      checkpoint: { every: 100 },
     },
     contestants: Object.fromEntries(contestantNames.map((name) => [name, {}])),
     judge: { schedule: { tokens: 512 }, seed: 2 },

@@ -81,9 +81,7 @@ test("refuses an out folder that it cannot write to, and one in use", async () =
 });
 
 test("a run of another recipe in a contestant's folder is refused; one that is gone is trained again", async () => {
-  const setting = comparisonSetting(({ contestants }) => {
-    for (const name of Object.keys(contestants)) if (name !== "ar") delete contestants[name];
-  });
+  const setting = comparisonSetting((recipe) => (recipe.contestants = { ar: {} }));
   const first = await runComparison(setting);
   rmSync(join(setting.out, "ar", "checkpoint.safetensors"));
   const trained: string[] = [];
@@ -114,7 +112,7 @@ test("tokens become steps, σ goes to those that are told it, and the judge has 
   await readComparison("recipes/compare-quick.yaml");
 });
 
-test("a measurement is made again for another key or where its file is damaged, and only then", async () => {
+test("a measurement is made again for another key, after other code or where its file is damaged, and only then", async () => {
   const folder = temporaryFolder();
   const store = openStore(folder);
   let made = 0;
@@ -123,8 +121,10 @@ test("a measurement is made again for another key or where its file is damaged, 
   expect(await ask({ weights: "x", samples: 2 })).toEqual({ value: 1 });
   expect(await ask({ weights: "y", samples: 2 })).toEqual({ value: 2 });
   expect(await ask({ weights: "y", samples: 4 })).toEqual({ value: 3 });
-  for (const damaged of ["{", "null", "3", "[]"]) {
-    writeFileSync(join(folder, "a", "number.json"), damaged);
+  const path = join(folder, "a", "number.json");
+  const ofOtherCode = readFileSync(path, "utf8").replace(/"measures": \d+/, '"measures": 0');
+  for (const stale of [ofOtherCode, "{", "null", "3", "[]"]) {
+    writeFileSync(path, stale);
     const before = made;
     expect(await ask({ weights: "y", samples: 4 })).toEqual({ value: before + 1 });
   }

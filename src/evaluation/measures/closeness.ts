@@ -1,4 +1,5 @@
 /** How close generated texts are to the test text: the MAUVE-style score on a judge's features. */
+import { everyPosition } from "../../diffusion/bound.ts";
 import { shuffled } from "../../diffusion/shuffle.ts";
 import { random } from "../../platform/random.ts";
 import { meanOf } from "../estimates.ts";
@@ -27,12 +28,7 @@ export function measureCloseness(
   const half = Math.max(2, Math.floor(texts / 2));
   const scores = Array.from({ length: repetitions }, (_, seed) => {
     const some = (all: readonly Float32Array[], stream: number): Float32Array[] =>
-      [
-        ...shuffled(
-          Int32Array.from({ length: texts }, (_, i) => i),
-          random(seed, stream),
-        ).subarray(0, half),
-      ].map((i) => all[i]!);
+      Array.from(shuffled(everyPosition(texts), random(seed, stream)).subarray(0, half), (i) => all[i]!);
     return mauve(some(human, 0), some(generated, 1), { seed, ...(clusters === undefined ? {} : { clusters: Math.min(clusters, half) }) });
   });
   const { value, standardError } = meanOf(scores.map(({ score }) => score));

@@ -14,8 +14,8 @@ export interface MeasuredLikelihood {
   readonly tokens: number;
 }
 
-export const kindOf = (estimator: Estimator): Kind =>
-  ({ "left-to-right": "exact", pseudo: "pseudo" } as const)[estimator as string] ?? "bound";
+export const kindOf = (estimator: Estimator): "exact" | "pseudo" | "bound" =>
+  estimator === "left-to-right" ? "exact" : estimator === "pseudo" ? "pseudo" : "bound";
 
 /** Doubles the noisy copies until the error is small enough, or there are enough. */
 export async function measureLikelihood(

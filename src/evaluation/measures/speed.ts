@@ -11,8 +11,7 @@ export interface Speed {
 
 /** @returns undefined where no number of steps that was measured comes down to the other's perplexity */
 export function speedAt(points: readonly QualityPoint[], other: QualityPoint, length: number): Speed | undefined {
-  const at = (perplexity: number) =>
-    meeting({ protocol: "", judge: "", points }, { ...other, perplexity: { value: perplexity, standardError: 0 } }).sameQuality;
+  const at = (perplexity: number) => meeting({ points }, { ...other, perplexity: { value: perplexity, standardError: 0 } }).sameQuality;
   const { value, standardError } = other.perplexity;
   const here = at(value);
   if (!here) return undefined;

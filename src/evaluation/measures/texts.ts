@@ -27,7 +27,7 @@ export interface Enough {
 }
 
 export interface Writer {
-  /** Batches of seeds 0, 1, 2 …: more are never other ones. */
+  /** Batches of seeds 0, 1, 2 …: more are never other ones. @param steps as many as the model makes: {@link stepsOf} */
   write(steps: number, enough: Enough): Promise<Batch[]>;
 }
 
@@ -44,7 +44,7 @@ const WARMING_STEPS = [4, 64];
 export function textWriter(subject: Subject, { settings, judge, length, signal, onStep }: Ground): Writer {
   const { model, fingerprint, store } = subject;
   const sample = (steps: number, seed: number) => {
-    const own = model.config.sedd.objective === "ar" ? {} : { steps: stepsOf(subject, steps, length) };
+    const own = model.config.sedd.objective === "ar" ? {} : { steps };
     return model.sample({ count: settings.batch, length, seed, signal, ...own });
   };
   let warmed: Promise<void> | undefined;
@@ -85,5 +85,5 @@ export function textWriter(subject: Subject, { settings, judge, length, signal, 
 }
 
 /** Without the features, which are long. */
-export const judgeTexts = async (judge: Judge, texts: readonly string[], signal?: AbortSignal): Promise<JudgedText["judged"][]> =>
+const judgeTexts = async (judge: Judge, texts: readonly string[], signal?: AbortSignal): Promise<JudgedText["judged"][]> =>
   (await judge.judge(texts, signal)).map(({ nats, tokens }) => ({ nats, tokens }));

@@ -53,22 +53,16 @@ type Quality = Given<Model["quality"]>;
 type QualityPoint = Quality["points"][number];
 
 /** Where a curve of quality against steps meets a model that has one point only. Between points all is straight in logarithms. */
-export function meeting({ points }: Quality, other: QualityPoint): Meeting {
-  const logs = (of: (point: QualityPoint) => Estimate, against: (point: QualityPoint) => number): CurvePoint[] =>
-    points.map((point) => ({ x: Math.log(against(point)), y: logOf(of(point)) }));
+export function meeting({ points }: Pick<Quality, "points">, other: QualityPoint): Meeting {
+  const bySeconds = (of: (point: QualityPoint) => Estimate): CurvePoint[] =>
+    points.map((point) => ({ x: Math.log(point.seconds.value), y: logOf(of(point)) }));
   const at = Math.log(other.seconds.value);
-  const bySeconds = logs(
-    ({ perplexity }) => perplexity,
-    ({ seconds }) => seconds.value,
-  );
-  const perplexity = interpolate(bySeconds, at);
-  const steps = interpolate(
-    logs(stepsOf, ({ seconds }) => seconds.value),
-    at,
-  );
+  const perplexities = bySeconds(({ perplexity }) => perplexity);
+  const perplexity = interpolate(perplexities, at);
+  const steps = interpolate(bySeconds(stepsOf), at);
   const clock = Math.hypot(...[other, points[0]!].map(({ seconds }) => logOf(seconds).standardError));
   const target = Math.log(other.perplexity.value);
-  const reached = bySeconds.findIndex(({ y }) => y.value <= target);
+  const reached = perplexities.findIndex(({ y }) => y.value <= target);
   const [a, b] = [Math.max(0, reached - 1), reached];
   return {
     ...(perplexity &&

@@ -10,7 +10,7 @@ export type Markup = ReturnType<typeof html>;
 export interface Axis {
   readonly label: string;
   readonly scale: "linear" | "log";
-  /** Ticks and the table show numbers so; default: as they are. */
+  /** Ticks show numbers so; default: as they are. */
   readonly format?: (value: number) => string;
   /** In place of numbers: categories stand at 0, 1, 2, … */
   readonly categories?: readonly string[];
