@@ -106,6 +106,7 @@ export async function readModel(folder: string, weights: "ema" | "raw" = "ema", 
   const tokenizerPath = joinPath(folder, "tokenizer.json");
   const tokenizer = (await exists(tokenizerPath)) ? await loadTokenizer(tokenizerPath) : undefined;
   const run = joinPath(folder, RUN_CHECKPOINT);
+  // A browser asks for the weights first: what it asks for in vain, its console complains of.
   const isRun = !(inBrowser && (await exists(joinPath(folder, WEIGHTS)))) && (await exists(run));
   const stored = isRun ? await readRun(folder, run, weights, options) : await readWeights(folder, weights, options);
   return { ...stored, tokenizer };

@@ -8,14 +8,14 @@
  *
  * k is stratified over windows and samples; the control variate and the regression are those of likelihood.ts.
  */
-import { UserError } from "../platform/errors.ts";
 import { type BoundOptions, type BoundSamples, type BoundTerm, checkSamples, checkTerms, checkWindows, everyPosition } from "./bound.ts";
+import { maskOf } from "./graph.ts";
 import { makeQueue } from "./likelihood-queue.ts";
 import { excessWhenAllMasked, masking } from "./masking.ts";
 import type { Noise } from "./noise.ts";
 import { maskedExcess } from "./score-entropy.ts";
 import type { ScoreModel } from "./score.ts";
-import { eachSample, regress, replication } from "./strata.ts";
+import { eachSample, eachWindow, regress, replication } from "./strata.ts";
 
 /** Samples the bound of each window, absorb only; options and result as of `boundSamples`. */
 export async function exactKSamples(
@@ -25,19 +25,19 @@ export async function exactKSamples(
   options: BoundOptions,
 ): Promise<BoundSamples> {
   const { graph } = score;
-  if (graph.mask === undefined) throw new UserError(`estimator "exact-k" needs the absorb graph, got ${graph.kind}; use "stratified"`);
-  const { samples: wanted = 8, random, maxRows = 64, paired = false } = options;
+  const mask = maskOf(graph, 'estimator "exact-k"', '"stratified"');
+  const { samples: wanted = 8, random, paired = false } = options;
   checkSamples(wanted);
   checkWindows(windows, graph.vocabularySize, options.free);
   const count = windows.length;
   const { replicates, strata } = replication(wanted, paired ? 1 : count);
-  const masks = masking(graph.mask, noise, windows, options);
+  const masks = masking(mask, noise, windows, options);
   const [sigma0, sigma1] = [noise.sigma(0), noise.sigma(1)];
   const [first, last] = [-Math.expm1(-sigma0), -Math.expm1(-sigma1)];
   const terms: Partial<Record<BoundTerm, Float64Array>> = {};
   const add = (name: BoundTerm, w: number, r: number, value: number) =>
     void ((terms[name] ??= new Float64Array(count * replicates))[w * replicates + r]! += value);
-  const queue = makeQueue(score, { ...options, maxRows, total: count * replicates * (strata + (first > 0 ? 1 : 0)) });
+  const queue = makeQueue(score, { ...options, total: count * replicates * (strata + (first > 0 ? 1 : 0)) });
   const allMasked = await excessWhenAllMasked(score, masks, windows, sigma1, options);
   const surprise = allMasked.values.map((values) => values.reduce((a, b) => a + b, 0));
   // What context takes off (negative), and how much of it there is.
@@ -81,10 +81,10 @@ export async function exactKSamples(
       else queue.settle(job, 0);
     }
     if (first > 0)
-      for (let w = 0; w < count; w++) {
+      for (const { w, draw } of eachWindow(count, paired, random)) {
         const free = masks.free(w);
         // Each position is masked with probability `first`; the values of those that are add up.
-        const judged = free.filter(() => random.uniform() < first);
+        const judged = free.filter(() => draw.uniform() < first);
         const masked = (sum: number, logClean: number) => Math.log(sum) - logClean;
         const job = {
           x: masks.copy(w, judged),

@@ -6,10 +6,9 @@
  * 1/(e^σ−1) (`normalized` scores, exact scores). Approximations: raw scores, and several events per call (all but the first see a state that is too old).
  * Zheng et al. 2024, "Masked diffusion models are secretly time-agnostic masked models".
  */
-import { UserError } from "../platform/errors.ts";
 import type { Random } from "../platform/random.ts";
 import { denoiseLaw } from "./denoise.ts";
-import type { Graph } from "./graph.ts";
+import { maskOf, type Graph } from "./graph.ts";
 import { lastTime } from "./grid.ts";
 import type { Law } from "./law.ts";
 import type { Noise } from "./noise.ts";
@@ -37,8 +36,7 @@ export function firstHittingStages(
   randoms: readonly Random[],
   calls = holes.length,
 ): Stage[] {
-  if (graph.mask === undefined)
-    throw new UserError(`sampler "first-hitting" needs the absorb graph, got ${graph.kind}; use analytic or euler`);
+  maskOf(graph, 'sampler "first-hitting"', "analytic or euler");
   const events = holes.length;
   const order = randoms.map((random) => shuffled(holes, random));
   const levels = randoms.map((random) => {

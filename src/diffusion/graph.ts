@@ -38,6 +38,12 @@ export interface Graph {
   prior(length: number, random: Random): Int32Array;
 }
 
+/** MASK of an absorb graph; a UserError that `what` needs one, and what would do `instead`. */
+export function maskOf({ mask, kind }: Graph, what: string, instead: string): number {
+  if (mask === undefined) throw new UserError(`${what} needs the absorb graph, got ${kind}; use ${instead}`);
+  return mask;
+}
+
 /** A graph from its limit law. `draw` draws from π. */
 export function graphWithLimit(
   shape: Pick<Graph, "kind" | "vocabularySize" | "states" | "mask" | "pull">,

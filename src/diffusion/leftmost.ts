@@ -3,9 +3,8 @@
  * n holes open the score is asked at the mean level k/(n+1), as the likelihood of that name does (unmasking.ts), which is exact for this sampler.
  * Several tokens a call are an approximation: each is drawn as if the others of the call were not there.
  */
-import { UserError } from "../platform/errors.ts";
 import { askedAtLevel, eventLaw } from "./firsthitting.ts";
-import type { Graph } from "./graph.ts";
+import { maskOf, type Graph } from "./graph.ts";
 import type { Noise } from "./noise.ts";
 import type { Stage } from "./schedule.ts";
 
@@ -16,8 +15,7 @@ import type { Stage } from "./schedule.ts";
  * @param calls at most this many stages; the holes are spread over them evenly
  */
 export function leftToRightStages(graph: Graph, noise: Noise, holes: Int32Array, calls = holes.length): Stage[] {
-  if (graph.mask === undefined)
-    throw new UserError(`sampler "left-to-right" needs the absorb graph, got ${graph.kind}; use analytic or euler`);
+  maskOf(graph, 'sampler "left-to-right"', "analytic or euler");
   const { length } = holes;
   const stages = Math.min(calls, length);
   const law = eventLaw(graph);

@@ -2,6 +2,7 @@
  * Batches for the likelihood bound: noisy windows are pushed one by one, collected by length, and asked of the score in calls of bounded size. It knows which
  * positions matter and how to read the answer, not what the numbers mean.
  */
+import type { BoundOptions } from "./bound.ts";
 import { piecesOfRows, type ScoreAt, type ScoreModel } from "./score.ts";
 
 /** One noisy window and what to make of the score there. */
@@ -20,12 +21,9 @@ export interface Job {
   readonly add: (value: number) => void;
 }
 
-export interface QueueOptions {
-  readonly maxRows: number;
+export interface QueueOptions extends Pick<BoundOptions, "maxRows" | "signal" | "pause" | "onProgress"> {
+  /** Jobs there will be. */
   readonly total: number;
-  readonly signal?: AbortSignal | undefined;
-  readonly pause?: (() => Promise<void>) | undefined;
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 export interface Queue {
@@ -38,7 +36,7 @@ export interface Queue {
   cost(): { readonly calls: number; readonly rows: number };
 }
 
-export function makeQueue(score: ScoreModel, { maxRows, total, signal, pause, onProgress }: QueueOptions): Queue {
+export function makeQueue(score: ScoreModel, { maxRows = 64, total, signal, pause, onProgress }: QueueOptions): Queue {
   const { graph } = score;
   const waiting = new Map<number, Job[]>();
   let [calls, rows, done] = [0, 0, 0];

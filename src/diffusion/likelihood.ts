@@ -47,7 +47,7 @@ export async function boundSamples(
 ): Promise<BoundSamples> {
   const { graph } = score;
   const { mask } = graph;
-  const { samples: wanted = 8, random, maxRows = 64, free, paired = false } = options;
+  const { samples: wanted = 8, random, free, paired = false } = options;
   checkSamples(wanted);
   checkWindows(windows, graph.vocabularySize, free);
   const count = windows.length;
@@ -61,7 +61,7 @@ export async function boundSamples(
   const terms: Partial<Record<BoundTerm, Float64Array>> = {};
   const term = (name: BoundTerm) => (terms[name] ??= new Float64Array(count * replicates));
   const total = count * replicates * (strata + (mask === undefined ? 0 : 1) + (sigma0 > 0 ? 1 : 0));
-  const queue = makeQueue(score, { ...options, maxRows, total });
+  const queue = makeQueue(score, { ...options, total });
   const masks = mask === undefined ? undefined : masking(mask, noise, windows, options);
   const allMasked = masks && (await excessWhenAllMasked(score, masks, windows, sigma1, options));
   const surprise = allMasked?.values.map((values) => values.reduce((a, b) => a + b, 0));
@@ -70,7 +70,15 @@ export async function boundSamples(
   const [gain, visible] = [new Float64Array(count * replicates), new Float64Array(count * replicates)];
 
   /** A noisy copy of window w at corrupted share m; its positions' values are added to a term with a weight. */
-  const uniformJob = (w: number, r: number, name: BoundTerm, m: number, weight: number, whole: Job["whole"], draw: Random): Job => {
+  const uniformJob = (
+    w: number,
+    r: number,
+    name: BoundTerm,
+    m: number,
+    weight: number,
+    whole: NonNullable<Job["whole"]>,
+    draw: Random,
+  ): Job => {
     const x0 = windows[w]!;
     const judged = free?.[w] ?? everyPosition(x0.length);
     const sigma = Math.min(sigma1, -Math.log1p(-m));
@@ -87,7 +95,7 @@ export async function boundSamples(
       judged,
       sigma,
       masked: () => Number.NaN,
-      whole: whole!,
+      whole,
       add: (value) => void (term(name)[w * replicates + r]! += weight * value),
     };
   };

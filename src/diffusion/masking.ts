@@ -8,7 +8,6 @@ import { maskedExcess } from "./score-entropy.ts";
 import { piecesOfRows, type ScoreModel } from "./score.ts";
 
 export interface Masking {
-  readonly mask: number;
   /** The judged positions of window w. */
   free(w: number): Int32Array;
   /** Window w with the given positions and those that are hidden masked. */
@@ -17,16 +16,15 @@ export interface Masking {
   asked(level: number): number;
 }
 
-export interface MaskingOptions {
-  readonly free?: readonly Int32Array[] | undefined;
-  readonly hidden?: readonly Int32Array[] | undefined;
-}
-
-export function masking(mask: number, noise: Noise, windows: readonly Int32Array[], { free, hidden }: MaskingOptions): Masking {
+export function masking(
+  mask: number,
+  noise: Noise,
+  windows: readonly Int32Array[],
+  { free, hidden }: Pick<BoundOptions, "free" | "hidden">,
+): Masking {
   const judged = free ?? windows.map((window) => everyPosition(window.length));
   const most = noise.sigma(1);
   return {
-    mask,
     free: (w) => judged[w]!,
     copy(w, masked) {
       const x = windows[w]!.slice();

@@ -2,9 +2,9 @@
  * Pseudo-likelihood (absorb): Σ_i −log q(x0_i | all other tokens), each position masked alone (Salazar et al. 2020). The sum of these conditionals is no likelihood
  * of the text under any law, nor a bound on one: every token is predicted from what comes after it as well. It is what a masked language model gives.
  */
-import { UserError } from "../platform/errors.ts";
 import { type BoundOptions, type BoundSamples, checkSamples, checkTerms, checkWindows } from "./bound.ts";
 import { askedAtLevel } from "./firsthitting.ts";
+import { maskOf } from "./graph.ts";
 import { makeQueue } from "./likelihood-queue.ts";
 import { masking } from "./masking.ts";
 import type { Noise } from "./noise.ts";
@@ -19,13 +19,13 @@ export async function pseudoLikelihoodSamples(
   options: BoundOptions,
 ): Promise<BoundSamples> {
   const { graph } = score;
-  if (graph.mask === undefined) throw new UserError(`estimator "pseudo" needs the absorb graph, got ${graph.kind}; use "stratified"`);
-  const { samples: replicates = 8, random, maxRows = 64 } = options;
+  const mask = maskOf(graph, 'estimator "pseudo"', '"stratified"');
+  const { samples: replicates = 8, random } = options;
   checkSamples(replicates);
   checkWindows(windows, graph.vocabularySize, options.free);
-  const masks = masking(graph.mask, noise, windows, options);
+  const masks = masking(mask, noise, windows, options);
   const values = new Float64Array(windows.length * replicates);
-  const queue = makeQueue(score, { ...options, maxRows, total: windows.length * replicates });
+  const queue = makeQueue(score, { ...options, total: windows.length * replicates });
   for (const [w, x0] of windows.entries()) {
     const free = masks.free(w);
     const order = shuffled(free, random);

@@ -12,6 +12,7 @@
  */
 import { UserError } from "../platform/errors.ts";
 import { type BoundOptions, type BoundSamples, checkSamples, checkTerms, checkWindows, everyPosition } from "./bound.ts";
+import { maskOf } from "./graph.ts";
 import { makeQueue } from "./likelihood-queue.ts";
 import { masking } from "./masking.ts";
 import type { Noise } from "./noise.ts";
@@ -38,17 +39,17 @@ export async function unmaskingSamples(
   options: UnmaskingOptions,
 ): Promise<UnmaskingSamples> {
   const { graph } = score;
-  if (graph.mask === undefined) throw new UserError(`unmasking one position at a time needs the absorb graph, got ${graph.kind}`);
-  const { order, random, maxRows = 64 } = options;
+  const mask = maskOf(graph, "unmasking one position at a time", '"stratified"');
+  const { order, random } = options;
   const drawn = order === "random";
   const replicates = drawn ? (options.samples ?? 8) : 1;
   if (drawn) checkSamples(replicates); // one drawn order would pass for an exact value
   checkWindows(windows, graph.vocabularySize, options.free);
-  const masks = masking(graph.mask, noise, windows, options);
+  const masks = masking(mask, noise, windows, options);
   const values = new Float64Array(windows.length * replicates);
   const excess = new Float64Array(windows.length * replicates);
   const steps = windows.reduce((sum, _, w) => sum + masks.free(w).length, 0);
-  const queue = makeQueue(score, { ...options, maxRows, total: steps * replicates });
+  const queue = makeQueue(score, { ...options, total: steps * replicates });
   for (let r = 0; r < replicates; r++)
     for (const [w, x0] of windows.entries()) {
       const free = masks.free(w);

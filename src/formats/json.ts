@@ -1,9 +1,10 @@
 /** JSON as file formats need it: the error names the file, and a key given twice is one (`JSON.parse` takes the last and is silent). */
 import { UserError, messageOf } from "../platform/errors.ts";
+import { withoutMark } from "../platform/utf8.ts";
 
 /** The value of a JSON text; `name` names the file in errors. A byte order mark is passed over. */
 export function parseJson(text: string, name: string): unknown {
-  const json = text.replace(/^\uFEFF/, "");
+  const json = withoutMark(text);
   try {
     return JSON.parse(json);
   } catch (error) {

@@ -5,16 +5,15 @@
 import type { BertConfig } from "../formats/transformers-config.ts";
 import { add, attention, equals, gather, geluErf, layerNorm, linear, reshape, where, withGradient, type Tensor } from "../tensor/index.ts";
 import type { Parameters } from "./ddit.ts";
+import { normal, zeros, type NetworkParameter } from "./initialize.ts";
 import {
   denseParameters,
   joinHeads,
-  normal,
   normParameters,
   positionRows,
   splitHeads,
   type LogitsInputs,
   type LogitsNetwork,
-  type NetworkParameter,
 } from "./logits-network.ts";
 
 const EMBEDDING = "bert.embeddings.word_embeddings.weight";
@@ -37,7 +36,7 @@ export function bertParameters({ vocabulary, positions, types, hidden, inner, la
       ...dense(`${block}.output.dense`, hidden, inner),
       ...normParameters(`${block}.output.LayerNorm`, hidden),
     ]),
-    { name: `${HEAD}.bias`, shape: [vocabulary], initialize: (values) => values.fill(0) },
+    { name: `${HEAD}.bias`, shape: [vocabulary], initialize: zeros },
     ...dense(`${HEAD}.transform.dense`, hidden, hidden),
     ...normParameters(`${HEAD}.transform.LayerNorm`, hidden),
   ];
@@ -63,7 +62,7 @@ export function bertTrunk(p: Parameters, config: BertConfig, { tokens, mask, typ
   let x = norm(p, config, reshape(embedded, [batch * length, hidden]), "bert.embeddings");
   for (let i = 0; i < layers; i++) {
     const block = `bert.encoder.layer.${i}`;
-    const part = (name: string): Tensor => splitHeads(dense(p, x, `${block}.attention.self.${name}`), batch, heads);
+    const part = (name: string): Tensor => splitHeads(dense(p, x, `${block}.attention.self.${name}`), batch, length, heads);
     const mixed = joinHeads(attention(part("query"), part("key"), part("value"), mask));
     x = norm(p, config, add(x, dense(p, mixed, `${block}.attention.output.dense`)), `${block}.attention.output`);
     const wide = geluErf(dense(p, x, `${block}.intermediate.dense`));

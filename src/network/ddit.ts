@@ -24,12 +24,11 @@ import {
   silu,
   sin,
   split,
-  transpose,
-  type ParameterSpec,
   type Tensor,
 } from "../tensor/index.ts";
 import type { Random } from "../platform/random.ts";
-import { kaimingUniform, pytorchLinear, type Initializer } from "./initialize.ts";
+import { kaimingUniform, ones, pytorchLinear, zeros, type Initializer, type NetworkParameter } from "./initialize.ts";
+import { joinHeads, splitHeads } from "./logits-network.ts";
 
 export interface DDiTConfig {
   /** States of the graph: V, or V + 1 with MASK. */
@@ -52,18 +51,16 @@ const SINUSOID = 256;
  * Parameters in the official order, with their initialisation: adaLN and head zero, the rest as PyTorch's defaults. Where there is no adaLN, whose zero gates
  * make every block begin as the identity, the last matrix of each branch (attn_out, mlp.2) is zero instead: networks of all objectives begin as one function.
  */
-export function dditParameters({ states, hidden, layers, conditioning }: DDiTConfig): (ParameterSpec & { initialize: Initializer })[] {
-  const zero: Initializer = (values) => values.fill(0);
-  const one: Initializer = (values) => values.fill(1);
-  const specs: (ParameterSpec & { initialize: Initializer })[] = [];
+export function dditParameters({ states, hidden, layers, conditioning }: DDiTConfig): NetworkParameter[] {
+  const specs: NetworkParameter[] = [];
   const parameter = (name: string, shape: number[], initialize: Initializer): void => void specs.push({ name, shape, initialize });
   const dense = (name: string, out: number, fanIn: number, bias: boolean): void => {
     parameter(`${name}.weight`, [out, fanIn], pytorchLinear(fanIn));
     if (bias) parameter(`${name}.bias`, [out], pytorchLinear(fanIn));
   };
   const zeroDense = (name: string, out: number, fanIn: number, bias = true): void => {
-    parameter(`${name}.weight`, [out, fanIn], zero);
-    if (bias) parameter(`${name}.bias`, [out], zero);
+    parameter(`${name}.weight`, [out, fanIn], zeros);
+    if (bias) parameter(`${name}.bias`, [out], zeros);
   };
   const adaptive = (name: string, vectors: number): void => {
     if (conditioning > 0) zeroDense(`${name}.adaLN_modulation`, vectors * hidden, conditioning);
@@ -76,15 +73,15 @@ export function dditParameters({ states, hidden, layers, conditioning }: DDiTCon
   }
   for (let i = 0; i < layers; i++) {
     const block = `blocks.${i}`;
-    parameter(`${block}.norm1.weight`, [hidden], one);
+    parameter(`${block}.norm1.weight`, [hidden], ones);
     dense(`${block}.attn_qkv`, 3 * hidden, hidden, false);
     ends(`${block}.attn_out`, hidden, hidden, false);
-    parameter(`${block}.norm2.weight`, [hidden], one);
+    parameter(`${block}.norm2.weight`, [hidden], ones);
     dense(`${block}.mlp.0`, 4 * hidden, hidden, true);
     ends(`${block}.mlp.2`, hidden, 4 * hidden, true);
     adaptive(block, 6);
   }
-  parameter("output_layer.norm_final.weight", [hidden], one);
+  parameter("output_layer.norm_final.weight", [hidden], ones);
   zeroDense("output_layer.linear", states, hidden);
   adaptive("output_layer", 2);
   return specs;
@@ -198,7 +195,7 @@ export function dditTrunk(
       Array.from({ length: n }, () => hidden),
     );
   };
-  const byHead = (x: Tensor): Tensor => transpose(reshape(x, [batch, length, heads, hidden / heads]), [0, 2, 1, 3]);
+  const byHead = (x: Tensor): Tensor => splitHeads(x, batch, length, heads);
   const turn = (x: Tensor): Tensor => byHead(rotary(reshape(x, cube), heads, 10000, past));
 
   // A vector per batch row against a stream of all rows, or of the selected ones.
@@ -235,8 +232,7 @@ export function dditTrunk(
     const [allKeys, allValues] = past
       ? [concat([past.keys[i]!, keys[i]!], 2), concat([past.values[i]!, values[i]!], 2)]
       : [keys[i]!, values[i]!];
-    const mixed = transpose(attention(turn(q), allKeys, allValues, mask), [0, 2, 1, 3]);
-    let branch: Tensor = reshape(mixed, [rows, hidden]);
+    let branch = joinHeads(attention(turn(q), allKeys, allValues, mask));
     if (chosen && i === layers - 1) {
       [x, branch, at] = [choose(x), choose(branch), chosen];
     }
@@ -251,12 +247,14 @@ export function dditTrunk(
   return { output: modulatedNorm(x, p["output_layer.norm_final.weight"]!, shift, scale, at), conditioning, stages, keys, values };
 }
 
-/** [1, 1, length, length]: what is right of a position is hidden from it. */
-const causalMask = (length: number): Tensor =>
-  constant(
-    Float32Array.from({ length: length * length }, (_, at) => (at % length > Math.floor(at / length) ? HIDDEN : 0)),
-    [1, 1, length, length],
+/** [1, 1, length, before + length], of the last `length` positions: what is right of a position is hidden from it. */
+export function causalMask(length: number, before = 0): Tensor {
+  const width = before + length;
+  return constant(
+    Float32Array.from({ length: length * width }, (_, at) => ((at % width) - before > Math.floor(at / width) ? HIDDEN : 0)),
+    [1, 1, length, width],
   );
+}
 
 /** How vectors of the batch meet rows: all of a cube [batch, length, hidden], or selected ones [m, hidden]. */
 interface Rows {

@@ -3,22 +3,20 @@
  * the embedding. Names, shapes and layout are those of the transformers library, whose linear layers store their weights (in, out).
  */
 import type { TransformerConfig } from "../formats/transformers-config.ts";
-import { add, attention, concat, constant, gather, gelu, gemm, layerNorm, linear, reshape, split, type Tensor } from "../tensor/index.ts";
-import type { Parameters } from "./ddit.ts";
+import { add, attention, concat, gather, gelu, gemm, layerNorm, linear, reshape, split, type Tensor } from "../tensor/index.ts";
+import { causalMask, type Parameters } from "./ddit.ts";
+import { normal, type NetworkParameter } from "./initialize.ts";
 import {
   denseParameters,
   joinHeads,
-  normal,
   normParameters,
   positionRows,
   splitHeads,
   type LogitsInputs,
   type LogitsNetwork,
-  type NetworkParameter,
 } from "./logits-network.ts";
 
 const EMBEDDING = "transformer.wte.weight";
-const HIDDEN = -1e9;
 
 /** Parameters with GPT-2's initialisation: N(0, 0.02²), and what a block adds to the residual stream smaller by √(number of additions). */
 export function gpt2Parameters({ vocabulary, positions, hidden, inner, layers }: TransformerConfig): NetworkParameter[] {
@@ -71,7 +69,7 @@ export function gpt2Trunk(p: Parameters, config: TransformerConfig, inputs: Gpt2
   for (let i = 0; i < layers; i++) {
     const block = `transformer.h.${i}`;
     const qkv = split(dense(norm(x, `${block}.ln_1`), `${block}.attn.c_attn`), 1, [hidden, hidden, hidden]);
-    const [queries, keys, values] = qkv.map((part) => splitHeads(part, batch, heads)) as [Tensor, Tensor, Tensor];
+    const [queries, keys, values] = qkv.map((part) => splitHeads(part, batch, length, heads)) as [Tensor, Tensor, Tensor];
     present.push({ keys, values });
     const after = (old: Tensor | undefined, own: Tensor): Tensor => (old ? concat([old, own], 2) : own);
     const mixed = attention(queries, after(past?.[i]!.keys, keys), after(past?.[i]!.values, values), mask);
@@ -84,11 +82,7 @@ export function gpt2Trunk(p: Parameters, config: TransformerConfig, inputs: Gpt2
 /** What is added to the scores of `length` queries against `before + length` keys: query i sees keys up to before + i that `mask` leaves. */
 function visible(length: number, before: number, mask: Tensor | undefined): Tensor | undefined {
   if (length === 1) return mask;
-  const width = before + length;
-  const causal = constant(
-    Float32Array.from({ length: length * width }, (_, at) => ((at % width) - before > Math.floor(at / width) ? HIDDEN : 0)),
-    [length, width],
-  );
+  const causal = causalMask(length, before);
   return mask ? add(causal, mask) : causal;
 }
 

@@ -3,13 +3,9 @@
  * have in common.
  */
 import { UserError } from "../platform/errors.ts";
-import { reshape, split, transpose, type ParameterSpec, type Tensor } from "../tensor/index.ts";
+import { reshape, split, transpose, type Tensor } from "../tensor/index.ts";
 import type { Parameters } from "./ddit.ts";
-import type { Initializer } from "./initialize.ts";
-
-export interface NetworkParameter extends ParameterSpec {
-  readonly initialize: Initializer;
-}
+import { normal, ones, zeros, type NetworkParameter } from "./initialize.ts";
 
 export interface LogitsInputs {
   /** int32 [batch, length] */
@@ -39,28 +35,21 @@ export interface LogitsNetwork {
   head(parameters: Parameters, rows: Tensor): Tensor;
 }
 
-/** N(0, deviation²). */
-export const normal =
-  (deviation: number): Initializer =>
-  (values, random) => {
-    for (let i = 0; i < values.length; i++) values[i] = deviation * random.normal();
-  };
-
 /** A LayerNorm's weight and bias. */
 export const normParameters = (name: string, width: number): NetworkParameter[] => [
-  { name: `${name}.weight`, shape: [width], initialize: (values) => values.fill(1) },
-  { name: `${name}.bias`, shape: [width], initialize: (values) => values.fill(0) },
+  { name: `${name}.weight`, shape: [width], initialize: ones },
+  { name: `${name}.bias`, shape: [width], initialize: zeros },
 ];
 
 /** A weight of the given shape, N(0, deviation²), and a bias [width], zero. */
 export const denseParameters = (name: string, shape: readonly number[], width: number, deviation: number): NetworkParameter[] => [
   { name: `${name}.weight`, shape, initialize: normal(deviation) },
-  { name: `${name}.bias`, shape: [width], initialize: (values) => values.fill(0) },
+  { name: `${name}.bias`, shape: [width], initialize: zeros },
 ];
 
-/** [batch·length, heads·d] → [batch, heads, length, d] */
-export const splitHeads = (x: Tensor, batch: number, heads: number): Tensor =>
-  transpose(reshape(x, [batch, x.shape[0]! / batch, heads, x.shape[1]! / heads]), [0, 2, 1, 3]);
+/** [batch·length, heads·d] or [batch, length, heads·d] → [batch, heads, length, d] */
+export const splitHeads = (x: Tensor, batch: number, length: number, heads: number): Tensor =>
+  transpose(reshape(x, [batch, length, heads, x.shape.at(-1)! / heads]), [0, 2, 1, 3]);
 
 /** [batch, heads, length, d] → [batch·length, heads·d] */
 export function joinHeads(x: Tensor): Tensor {

@@ -4,6 +4,7 @@
  */
 import { macrotask } from "#platform";
 import { estimate, everyPosition } from "../diffusion/bound.ts";
+import { askedAtLevel } from "../diffusion/firsthitting.ts";
 import { noiseFrom } from "../diffusion/noise.ts";
 import { piecesOfRows, type ScoreModel } from "../diffusion/score.ts";
 import { shuffled } from "../diffusion/shuffle.ts";
@@ -60,7 +61,7 @@ export async function maskedPrediction(
   for (const rate of rates) {
     if (!(rate > 0 && rate <= 1)) throw new UserError(`masking rate ${rate}: must be above 0 and at most 1`);
     const count = Math.max(1, Math.round(rate * length));
-    const sigma = Math.min(noise.sigma(1), Math.max(noise.sigma(0), -Math.log1p(-count / length)));
+    const sigma = askedAtLevel(noise, count / length);
     const [right, nats] = [new Float64Array(windows.length), new Float64Array(windows.length)];
     const maxRows = rowsPerCall(length);
     for (let first = 0; first < windows.length; first += maxRows) {

@@ -1,7 +1,7 @@
 /**
  * What a model was trained for. An objective corrupts a batch and returns a traced sum; training knows nothing else of it.
  */
-import { gradient, trace, type Feeds, type Layout, type Program, type Spec, type Tensor } from "../tensor/index.ts";
+import { gradient, inputsOf, trace, type Feeds, type Layout, type Program, type Spec, type Tensor } from "../tensor/index.ts";
 import type { Random } from "../platform/random.ts";
 
 /** Score entropy (or its ℓ2 rival), BERT's masked language model, any-order autoregressive diffusion, left to right. */
@@ -51,7 +51,7 @@ export function lossProgram(
   options: { training: boolean; gradients: boolean },
 ): Program {
   const { views } = objective.layout;
-  const parameterInputs = Object.fromEntries(views.map(({ name, shape }) => [PARAMETER + name, { dtype: "float32", shape } as const]));
+  const parameterInputs = inputsOf(views, PARAMETER);
   return trace({ ...parameterInputs, ...objective.lossInputs(shape, capacity, options.training) }, (inputs: Record<string, Tensor>) => {
     const parameters = Object.fromEntries(views.map(({ name }) => [name, inputs[PARAMETER + name]!]));
     const sum = objective.loss(parameters, inputs);

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { noiseFrom, type NoiseConfig } from "../diffusion/noise.ts";
 import { UserError } from "../platform/errors.ts";
 import { objectiveKinds } from "./objective.ts";
-import { graphOf, mismatch, type SeddConfig } from "./sedd.ts";
+import { graphOf, mismatch, networkFor, type SeddConfig } from "./sedd.ts";
 
 const schema = z.object({
   /** V. */
@@ -65,15 +65,17 @@ export function readSeddConfig(json: unknown, where: string): ModelConfig {
   return {
     length: model.length,
     sedd: {
-      network: {
-        states: graph.type === "absorb" ? tokens + 1 : tokens,
-        hidden: model.hidden_size,
-        layers: model.n_blocks,
-        heads: model.n_heads,
-        conditioning: model.cond_dim,
-        dropout: model.dropout,
-        ...(objective === "ar" ? { causal: true } : {}),
-      },
+      network: networkFor(
+        {
+          hidden: model.hidden_size,
+          layers: model.n_blocks,
+          heads: model.n_heads,
+          conditioning: model.cond_dim,
+          dropout: model.dropout,
+        },
+        tokens,
+        { graph: graph.type, objective },
+      ),
       graph: graph.type,
       noise: schedule,
       parameterization,

@@ -5,8 +5,9 @@
  * which as many masks as there are would be expected, k of N: 1 − e^{−σ} = k/(N+1).
  */
 import { macrotask } from "#platform";
-import { lastTime } from "../diffusion/grid.ts";
+import { askedAtLevel } from "../diffusion/firsthitting.ts";
 import { noiseFrom } from "../diffusion/noise.ts";
+import { piecesOfRows } from "../diffusion/score.ts";
 import { rowsPerCall, type ScoredModel } from "./sedd-likelihood.ts";
 
 export interface PositionLaw {
@@ -35,26 +36,29 @@ export async function positionLaws(
 ): Promise<PositionLaw[]> {
   const mask = score.graph.mask!;
   const length = tokens.length;
+  const { states } = score.graph;
   const noise = noiseFrom(config.sedd.noise);
-  const [least, most] = [noise.sigma(lastTime), noise.sigma(1)];
-  const sigmaOf = (masked: number): number => Math.min(most, Math.max(least, -Math.log1p(-masked / (length + 1))));
   const asked: Asked[] = Array.from(judged, (i) => ({ tokens: tokens.with(i, mask), positions: Int32Array.of(i) }));
   if (open.length > 0) asked.push({ tokens, positions: open });
   const laws: PositionLaw[] = [];
-  // Whole rows are read: few at a time for large vocabularies.
-  const rowsAtOnce = Math.max(1, Math.min(rowsPerCall(length), Math.floor(2 ** 22 / score.graph.states)));
-  for (let first = 0; first < asked.length; first += rowsAtOnce) {
+  const maxRows = rowsPerCall(length);
+  for (let first = 0; first < asked.length; first += maxRows) {
     signal?.throwIfAborted();
-    const chunk = asked.slice(first, first + rowsAtOnce);
+    const chunk = asked.slice(first, first + maxRows);
     const flat = new Int32Array(chunk.length * length);
     chunk.forEach((row, r) => flat.set(row.tokens, r * length));
     const positions = Int32Array.from(chunk.flatMap((row, r) => [...row.positions].map((i) => r * length + i)));
-    const sigma = Float64Array.from(chunk, (row) => sigmaOf(row.tokens.reduce((k, token) => k + (token === mask ? 1 : 0), 0)));
+    const sigma = Float64Array.from(chunk, (row) =>
+      askedAtLevel(noise, row.tokens.reduce((k, token) => k + (token === mask ? 1 : 0), 0) / (length + 1)),
+    );
     const answer = await score.evaluate(flat, sigma, positions);
-    for (let j = 0; j < positions.length; j++) {
-      const row = await answer.rows(Int32Array.of(j));
-      const i = positions[j]! % length;
-      laws.push({ position: i, ...lawOf(row, mask, tokens[i] === mask ? undefined : tokens[i]!, top, (id) => tokenizer.decode([id])) });
+    for (const piece of piecesOfRows(positions.length, states)) {
+      const rows = await answer.rows(piece);
+      piece.forEach((j, k) => {
+        const i = positions[j]! % length;
+        const row = rows.subarray(k * states, (k + 1) * states);
+        laws.push({ position: i, ...lawOf(row, mask, tokens[i] === mask ? undefined : tokens[i]!, top, (id) => tokenizer.decode([id])) });
+      });
     }
     await macrotask();
   }

@@ -8,6 +8,7 @@ import { noiseFrom } from "../diffusion/noise.ts";
 import { run, type DrawOptions, type SamplerName } from "../diffusion/sampler.ts";
 import type { ScoreModel } from "../diffusion/score.ts";
 import { layoutText, prefix, templateSegments, type Layout, type Template } from "../diffusion/template.ts";
+import type { TrajectoryFrame } from "../diffusion/trajectory.ts";
 import { UserError } from "../platform/errors.ts";
 import { drawSeed } from "../platform/random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -68,20 +69,8 @@ export interface Sample {
   readonly lengths?: number[];
 }
 
-/** One sequence after a step. */
-export interface SampleFrame {
-  /** Which of the samples this is. */
-  readonly sequence: number;
-  /** Predictor steps done, of `steps`. */
-  readonly step: number;
-  readonly steps: number;
-  readonly time: number;
-  readonly sigma: number;
-  readonly tokens: number[];
-  /** Positions that this step changed. */
-  readonly changed: number[];
-  /** Aligned with `changed`: the probability that the step's law gave the token that was drawn. */
-  readonly probability: number[];
+/** One sequence after a step, as a text. */
+export interface SampleFrame extends TrajectoryFrame {
   /** The text so far; MASK shows as "▁". */
   readonly text: string;
   /** Where each piece of the template lies, in positions; a given piece has its text. */

@@ -40,6 +40,17 @@ export const readAsScore = {
   scaleBySigma: false,
 } as const satisfies Partial<SeddConfig>;
 
+/** The network of such sizes for a vocabulary, a graph and an objective. */
+export const networkFor = (
+  sizes: Omit<DDiTConfig, "states" | "causal">,
+  vocabularySize: number,
+  { graph, objective }: Pick<SeddConfig, "graph" | "objective">,
+): DDiTConfig => ({
+  ...sizes,
+  states: graph === "absorb" ? vocabularySize + 1 : vocabularySize,
+  ...(objective === "ar" ? { causal: true } : {}),
+});
+
 /** What of a configuration does not go together: the key and why its value will not do. */
 export function mismatch({
   graph,

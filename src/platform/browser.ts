@@ -5,7 +5,7 @@
  */
 import { UserError, messageOf } from "./errors.ts";
 import type { FileData, OpenedFile, OpenOptions } from "./types.ts";
-import { decodeUtf8, invalidUtf8At } from "./utf8.ts";
+import { fileText } from "./utf8.ts";
 
 let base: string | undefined;
 
@@ -125,11 +125,7 @@ function statedLength(headers: Headers): number | undefined {
 }
 
 export async function readText(path: string): Promise<string> {
-  const bytes = await readFile(path);
-  const text = decodeUtf8(bytes);
-  if (text === undefined)
-    throw new UserError(`${path} is not UTF-8: invalid byte at offset ${invalidUtf8At(bytes)}; convert the file to UTF-8`);
-  return text;
+  return fileText(path, await readFile(path));
 }
 
 export async function readRange(path: string, offset: number, length: number): Promise<Uint8Array> {

@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { UserError } from "./errors.ts";
 import { codeOf, fileError } from "./failures.ts";
 import type { FileData, OpenedFile, OpenOptions } from "./types.ts";
-import { decodeUtf8, invalidUtf8At } from "./utf8.ts";
+import { fileText } from "./utf8.ts";
 
 export { lockFolder } from "./lock.ts";
 
@@ -34,10 +34,7 @@ export async function readText(path: string): Promise<string> {
   const bytes = await readFile(path);
   if (bytes.length > constants.MAX_STRING_LENGTH)
     throw new UserError(`${path} holds ${bytes.length} bytes, too many for one text; split the file`);
-  const text = decodeUtf8(bytes);
-  if (text === undefined)
-    throw new UserError(`${path} is not UTF-8: invalid byte at offset ${invalidUtf8At(bytes)}; convert the file to UTF-8`);
-  return text;
+  return fileText(path, bytes);
 }
 
 export async function readRange(path: string, offset: number, length: number): Promise<Uint8Array> {
@@ -109,6 +106,7 @@ export async function makeFolder(path: string): Promise<void> {
 
 export async function writeFileAtomic(path: string, data: FileData): Promise<void> {
   const present = await fs.stat(path).catch(() => undefined);
+  // A pipe or a device is not to be replaced by a file.
   if (present && !present.isFile() && !present.isDirectory()) return writeInto(path, data);
   // A link stays one: what it leads to is replaced.
   if (present) path = await fs.realpath(path).catch(() => path);
@@ -116,8 +114,7 @@ export async function writeFileAtomic(path: string, data: FileData): Promise<voi
   try {
     const file = await fs.open(beside, "wx");
     try {
-      if (typeof data === "string" || data instanceof Uint8Array) await file.writeFile(data);
-      else for await (const piece of data) await file.writeFile(piece); // goes on where the piece before ended
+      await fs.writeFile(file, data);
       await file.sync();
     } finally {
       await file.close();
@@ -130,16 +127,9 @@ export async function writeFileAtomic(path: string, data: FileData): Promise<voi
   await syncFolder(dirname(path));
 }
 
-/** Into a pipe or a device, which is not to be replaced by a file. */
 async function writeInto(path: string, data: FileData): Promise<void> {
   try {
-    const file = await fs.open(path, "w");
-    try {
-      if (typeof data === "string" || data instanceof Uint8Array) await file.writeFile(data);
-      else for await (const piece of data) await file.writeFile(piece);
-    } finally {
-      await file.close();
-    }
+    await fs.writeFile(path, data);
   } catch (error) {
     throw fileError("write", path, error);
   }

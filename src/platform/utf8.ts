@@ -1,4 +1,5 @@
 /** Strict UTF-8: decoding that names the offset of the first bad byte, which `TextDecoder` does not tell. */
+import { UserError } from "./errors.ts";
 
 /**
  * The offset of the first byte at which `bytes` stop being well-formed UTF-8 (Unicode 16, table 3-7: no overlong forms, no surrogates, nothing above
@@ -33,4 +34,15 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
     if (invalidUtf8At(bytes) >= 0) return undefined;
     throw error; // well-formed, but longer than a string can be
   }
+}
+
+/** Without a byte order mark, which is no text. */
+export const withoutMark = (text: string): string => text.replace(/^\uFEFF/, "");
+
+/** The text of a file; UserError where it is not well-formed. */
+export function fileText(path: string, bytes: Uint8Array): string {
+  const text = decodeUtf8(bytes);
+  if (text === undefined)
+    throw new UserError(`${path} is not UTF-8: invalid byte at offset ${invalidUtf8At(bytes)}; convert the file to UTF-8`);
+  return text;
 }

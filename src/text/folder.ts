@@ -16,15 +16,13 @@ const END_OF_TEXT = "<|endoftext|>";
 /** The folder's tokenizer, or undefined where it has none. UserError for damaged files. */
 export async function loadFolderTokenizer(folder: string): Promise<Tokenizer | undefined> {
   const path = (name: string): string => joinPath(folder, name);
+  const json = async (name: string): Promise<unknown> => parseJson(await readText(path(name)), path(name));
   if (await exists(path("tokenizer.json"))) return loadTokenizer(path("tokenizer.json"));
   if ((await exists(path("vocab.json"))) && (await exists(path("merges.txt")))) {
-    const vocabulary = parseJson(await readText(path("vocab.json")), path("vocab.json"));
-    return parseTokenizer(bpeFromFiles(vocabulary, await readText(path("merges.txt")), path("merges.txt")), folder);
+    return parseTokenizer(bpeFromFiles(await json("vocab.json"), await readText(path("merges.txt")), path("merges.txt")), folder);
   }
   if (!(await exists(path("vocab.txt")))) return undefined;
-  const settings = (await exists(path("tokenizer_config.json")))
-    ? parseJson(await readText(path("tokenizer_config.json")), path("tokenizer_config.json"))
-    : {};
+  const settings = (await exists(path("tokenizer_config.json"))) ? await json("tokenizer_config.json") : {};
   const lowercase = !isObject(settings) || settings["do_lower_case"] !== false;
   return parseTokenizer(wordPieceFromVocabulary(await readText(path("vocab.txt")), lowercase), folder);
 }

@@ -8,6 +8,7 @@ import type { Objective } from "../objectives/objective.ts";
 import { writeSeddConfig } from "../objectives/sedd-config.ts";
 import { objectiveOf } from "../objectives/objective-of.ts";
 import type { SeddConfig } from "../objectives/sedd.ts";
+import { readYaml } from "../formats/yaml.ts";
 import { UserError } from "../platform/errors.ts";
 import { random } from "../platform/random.ts";
 import { windowSampler, type WindowSampler } from "../text/batches.ts";
@@ -17,7 +18,8 @@ import { CHECKPOINT, readCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { prepareData } from "./data.ts";
 import { dropMetricsAfter } from "./metrics.ts";
 import { workingBuffers } from "./optimizer.ts";
-import { configOf, lengthOf, readYaml, type Recipe } from "./recipe.ts";
+import { configOf, lengthOf, type Recipe } from "./recipe.ts";
+import { valueAt } from "./recipe-errors.ts";
 
 /** What a fine-tuned run begins with. */
 export interface StartingPoint {
@@ -127,9 +129,6 @@ const notThisRun = (key: string, given: unknown, own: unknown, out: string): Use
   );
 
 const show = (value: unknown): string => (value === undefined ? "none" : JSON.stringify(value));
-
-const valueAt = (value: unknown, keys: readonly string[]): unknown =>
-  keys.reduce((node, key) => (node as Record<string, unknown> | null | undefined)?.[key], value);
 
 /** The first leaf in which two plain values differ. */
 function difference(a: unknown, b: unknown, key: string): { key: string; a: unknown; b: unknown } | undefined {

@@ -70,11 +70,9 @@ const sized = ({ origin }: { origin: string }): string =>
 
 const show = (path: Path): string => path.map(String).join(".") || "the recipe";
 
-function valueAt(raw: unknown, path: Path): unknown {
-  let node = raw;
-  for (const step of path) node = (node as Record<PropertyKey, unknown> | null | undefined)?.[step];
-  return node;
-}
+/** What stands at a path; undefined where there is none. */
+export const valueAt = (raw: unknown, path: Path): unknown =>
+  path.reduce((node, step) => (node as Record<PropertyKey, unknown> | null | undefined)?.[step], raw);
 
 interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;

@@ -1,5 +1,5 @@
 /** Laws of clean tokens in a noisy text: against enumeration with an exact score, and against what a network's sampler draws from. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -7,14 +7,13 @@ import { absorb } from "../../src/diffusion/absorb.ts";
 import { logLinear } from "../../src/diffusion/noise.ts";
 import { denseScore } from "../../src/diffusion/score.ts";
 import { uniform } from "../../src/diffusion/uniform.ts";
-import { load, saveModel, type Model } from "../../src/model.ts";
+import { load, type Model } from "../../src/model.ts";
 import { lawsOf } from "../../src/objectives/sedd-laws.ts";
 import { UserError } from "../../src/platform/errors.ts";
 import { characterFile, characterTokenizer } from "../../src/text/character.ts";
-import { trainTokenizer } from "../../src/text/train-tokenizer.ts";
 import { golden } from "../support/fixtures.ts";
 import { oracle } from "../support/oracle.ts";
-import { configOf, parametersOf } from "./support.ts";
+import { saveTextModel } from "./text-model.ts";
 
 const p0 = golden("enumerable.safetensors").float64("p0");
 const tokenizer = characterTokenizer(characterFile(["a", "b", "c"]));
@@ -55,12 +54,7 @@ describe("of a network", () => {
   const folder = mkdtempSync(join(tmpdir(), "sedd-test-"));
   let model: Model;
   beforeAll(async () => {
-    const text = join(folder, "text.txt");
-    writeFileSync(text, "abcdefgh ".repeat(50));
-    const trained = await trainTokenizer({ files: [text], kind: "character" });
-    const base = configOf("normalized");
-    const sedd = { ...base, network: { ...base.network, states: trained.size + 1 } };
-    await saveModel(folder, { config: { sedd, length: 24 }, parameters: parametersOf(sedd), tokenizer: trained });
+    await saveTextModel(folder, "abcdefgh ".repeat(50), { kind: "character", length: 24 });
     model = await load(folder, { threads: 1, batching: {} });
   });
   afterAll(async () => {

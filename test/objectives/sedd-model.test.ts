@@ -1,17 +1,16 @@
 /** A model's verbs on a tiny random network: prompts, templates, seeds, cancellation, and what is refused. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { quoteTemplate } from "../../src/diffusion/template.ts";
 import { samplerNames } from "../../src/diffusion/sampler.ts";
-import { load, saveModel, type Model } from "../../src/model.ts";
+import { load, type Model } from "../../src/model.ts";
 import type { SampleFrame } from "../../src/objectives/sedd-model.ts";
 import { UserError } from "../../src/platform/errors.ts";
 import type { Tokenizer } from "../../src/text/tokenizer.ts";
-import { trainTokenizer } from "../../src/text/train-tokenizer.ts";
-import { configOf, parametersOf } from "./support.ts";
+import { saveTextModel } from "./text-model.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sedd-test-"));
 const LENGTH = 24;
@@ -19,12 +18,8 @@ let model: Model;
 let tokenizer: Tokenizer;
 
 beforeAll(async () => {
-  const text = join(folder, "text.txt");
-  writeFileSync(text, "Once upon a time there was a king and a queen, and the king had a golden fox. ".repeat(3));
-  tokenizer = await trainTokenizer({ files: [text], kind: "bpe", size: 280 });
-  const base = configOf("normalized");
-  const sedd = { ...base, network: { ...base.network, states: tokenizer.size + 1 } };
-  await saveModel(folder, { config: { sedd, length: LENGTH }, parameters: parametersOf(sedd), tokenizer });
+  const text = "Once upon a time there was a king and a queen, and the king had a golden fox. ".repeat(3);
+  tokenizer = await saveTextModel(folder, text, { kind: "bpe", size: 280, length: LENGTH });
   model = await load(folder, { threads: 1 });
 });
 afterAll(async () => {

@@ -1,8 +1,7 @@
 /** A model that remembers what it wrote: the record replays as the stream of the same seed, and verifies. (The command line's side: test/cli/replay.test.ts.) */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { replayTrajectory } from "../../src/diffusion/trajectory.ts";
+import { replayTrajectory, type TrajectoryFrame } from "../../src/diffusion/trajectory.ts";
 import { formatTrajectory, parseTrajectory } from "../../src/diffusion/trajectory-file.ts";
-import type { SampleFrame } from "../../src/objectives/sedd-model.ts";
 import { record, verifyTrajectory } from "../../src/objectives/sedd-record.ts";
 import { load, type Model } from "../../src/model.ts";
 import { UserError } from "../../src/platform/errors.ts";
@@ -17,7 +16,7 @@ describe("a record", () => {
     const recorder = record(model);
     await recorder.infill(template, { seed: 5, steps: 6 });
     const replayed = [...replayTrajectory(parseTrajectory(formatTrajectory(recorder.trajectory()), "run.jsonl"))];
-    const streamed: Omit<SampleFrame, "text" | "spans" | "done">[] = [];
+    const streamed: TrajectoryFrame[] = [];
     for await (const { text: _, spans: _spans, done: _done, ...frame } of model.stream({ template, seed: 5, steps: 6 }))
       streamed.push(frame);
     expect(replayed).toEqual(streamed);

@@ -1,25 +1,19 @@
 /** How a model's samples are drawn beyond sampler and steps: departures, grids, the corrector and constraints, and what a sample tells of them. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { samplerNames } from "../../src/diffusion/sampler.ts";
-import { load, saveModel, type Model } from "../../src/model.ts";
+import { load, type Model } from "../../src/model.ts";
 import type { SampleOptions } from "../../src/objectives/sedd-sample.ts";
 import { UserError } from "../../src/platform/errors.ts";
-import { trainTokenizer } from "../../src/text/train-tokenizer.ts";
-import { configOf, parametersOf } from "./support.ts";
+import { saveTextModel } from "./text-model.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sedd-test-"));
 let model: Model;
 
 beforeAll(async () => {
-  const text = join(folder, "text.txt");
-  writeFileSync(text, "abcdefgh ".repeat(50));
-  const tokenizer = await trainTokenizer({ files: [text], kind: "character" });
-  const base = configOf("normalized");
-  const sedd = { ...base, network: { ...base.network, states: tokenizer.size + 1 } };
-  await saveModel(folder, { config: { sedd, length: 24 }, parameters: parametersOf(sedd), tokenizer });
+  await saveTextModel(folder, "abcdefgh ".repeat(50), { kind: "character", length: 24 });
   model = await load(folder, { threads: 1 });
 });
 afterAll(async () => {

@@ -49,6 +49,33 @@ export async function lossOf(
   return (await lossesOf(config, parameters, shape, [corruption], device, training))[0]!;
 }
 
+/** The step of {@link slopes}. */
+export const STEP = 3e-3;
+
+/**
+ * The summed loss of a corruption, dropout included, and its slope along the gradient's entries `from` … `to`−1, those of all parameters if left out: with h = STEP
+ * (L(+h) − L(−h)) / 2h, which is their norm but for the third derivative and the rounding of the two losses.
+ */
+export async function slopes(
+  config: SeddConfig,
+  device: Device,
+): Promise<{ sum: number; slope(from?: number, to?: number): Promise<{ slope: number; norm: number }> }> {
+  const shape = { batch: 4, length: 12 };
+  const parameters = parametersOf(config);
+  const corruption = objectiveOf(config).corrupt(textOf(48), shape, random(13), true);
+  const { gradient, sum } = await lossOf(config, parameters, shape, corruption, device);
+  return {
+    sum,
+    async slope(from = 0, to = gradient.length) {
+      const norm = Math.hypot(...gradient.subarray(from, to));
+      const moved = (sign: number): Float32Array =>
+        parameters.map((value, i) => (i >= from && i < to ? value + (sign * STEP * gradient[i]!) / norm : value));
+      const [ahead, behind] = await Promise.all([1, -1].map((sign) => lossOf(config, moved(sign), shape, corruption, device)));
+      return { slope: (ahead!.sum - behind!.sum) / (2 * STEP), norm };
+    },
+  };
+}
+
 export const MASK = 14;
 export const configOf = (parameterization: Parameterization, dropout = 0, scaleBySigma = true): SeddConfig => ({
   network: { states: MASK + 1, hidden: 16, layers: 2, heads: 2, conditioning: 8, dropout },

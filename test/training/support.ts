@@ -45,22 +45,27 @@ export function writeCorpus(folder: string, contents: { train?: string | Uint8Ar
 
 type Changes = Readonly<Record<string, unknown>>;
 
+/** The sections that the recipes of a training and of a comparison have in common. */
+export const tinySections = ({ train, valid }: Corpus) => ({
+  data: { train: [train], valid: [valid] },
+  tokenizer: { kind: "character" },
+  network: { hidden: 16, layers: 1, heads: 2, conditioning: 8 },
+  windows: [{ length: 16 }],
+  batch: { tokens: 64 },
+  optimizer: { kind: "adamw" },
+  threads: 1,
+  samples: { every: 100, steps: 4 },
+  checkpoint: { every: 100 },
+});
+
 /** The plain recipe; `changes` are merged into its sections. */
 export function plainRecipe(corpus: Corpus, changes: Changes = {}): Record<string, unknown> {
   return merge(
     {
       name: "tiny",
-      data: { train: [corpus.train], valid: [corpus.valid] },
-      tokenizer: { kind: "character" },
-      network: { hidden: 16, layers: 1, heads: 2, conditioning: 8 },
-      windows: [{ length: 16 }],
-      batch: { tokens: 64 },
-      optimizer: { kind: "adamw" },
+      ...tinySections(corpus),
       schedule: { steps: 4, warmup: 2 },
-      threads: 1,
       validation: { every: 100, windows: 32 },
-      samples: { every: 100, steps: 4 },
-      checkpoint: { every: 100 },
     },
     changes,
   );
