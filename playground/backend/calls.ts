@@ -1,4 +1,5 @@
 /** Calls between the page and its worker: a result, or an error, after any number of events; a call can be cancelled. */
+import { messageOf } from "../message.ts";
 
 export interface CallOptions<Event> {
   readonly signal?: AbortSignal | undefined;
@@ -7,7 +8,7 @@ export interface CallOptions<Event> {
 
 /** What a worker offers: each method takes one argument that can be cloned. */
 export type Methods = Readonly<
-  Record<string, (argument: never, options: { signal: AbortSignal; onEvent: (event: never) => void }) => Promise<unknown>>
+  Record<string, (argument: never, options: { signal: AbortSignal; onEvent: (event: unknown) => void }) => Promise<unknown>>
 >;
 
 type Request = { readonly call: number; readonly method: string; readonly argument: unknown } | { readonly cancel: number };
@@ -34,11 +35,11 @@ export function answerCalls(scope: Scope, methods: Methods): void {
     const { call, method, argument } = data;
     const controller = new AbortController();
     running.set(call, controller);
-    const onEvent = (event: never): void => reply({ call, event });
+    const onEvent = (event: unknown): void => reply({ call, event });
     methods[method]!(argument as never, { signal: controller.signal, onEvent })
       .then(
         (result) => reply({ call, result }),
-        (error: unknown) => reply({ call, error: error instanceof Error ? error.message : String(error) }),
+        (error: unknown) => reply({ call, error: messageOf(error) }),
       )
       .finally(() => running.delete(call));
   });

@@ -1,10 +1,10 @@
 /** A model behind `sedd serve`: the HTTP interface of docs/server.md. */
-import type { Backend, Frame, GenerateRequest, Law, Likelihood } from "./backend.ts";
+import { parseTrajectory, type PositionLaw, type Trajectory } from "sedd";
+import type { Backend, Bound, Frame, GenerateRequest, ModelCard } from "./backend.ts";
 
 export interface ServerOptions {
   /** The server's address; the page's own by default. */
   readonly address: string;
-  readonly name?: string | undefined;
   readonly key?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -19,17 +19,19 @@ export class ServerError extends Error {
   }
 }
 
-interface Entry {
+/** A model that is loaded. */
+interface Entry extends Pick<ModelCard, "length" | "longest" | "parameters" | "graph"> {
   readonly id: string;
-  readonly length: number;
-  readonly longest: number;
-  readonly parameters: number;
+  readonly ready: true;
   readonly vocabulary: number;
   readonly mask?: number;
-  readonly graph: "absorb" | "uniform";
 }
 
-export async function serverBackend({ address, name, key, signal }: ServerOptions): Promise<Backend> {
+/** Milliseconds until a server whose model loads is asked again. */
+const PAUSE = 500;
+
+/** The model that the server names first, which is the one it takes where none is named. Waits until it is loaded. */
+export async function serverBackend({ address, key, signal }: ServerOptions): Promise<Backend> {
   const ask = async (path: string, body?: unknown, signal?: AbortSignal): Promise<Response> => {
     const response = await fetch(new URL(path, address), {
       method: body === undefined ? "GET" : "POST",
@@ -44,40 +46,43 @@ export async function serverBackend({ address, name, key, signal }: ServerOption
   const json = async <T>(path: string, body?: unknown, signal?: AbortSignal): Promise<T> =>
     (await ask(path, body, signal)).json() as Promise<T>;
 
-  const { data } = await json<{ data: readonly Entry[] }>("v1/models", undefined, signal);
-  const entry = name === undefined ? data[0] : data.find(({ id }) => id === name);
-  if (!entry) throw new Error(`the server has no model ${name ?? ""}; it has ${data.map(({ id }) => id).join(", ")}`);
-  const { id: model, length, longest, parameters, graph, vocabulary, mask } = entry;
+  const first = async (): Promise<Entry> => {
+    for (;;) {
+      const { data } = await json<{ data: readonly [Entry | { readonly ready: false }] }>("v1/models", undefined, signal);
+      if (data[0].ready) return data[0];
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    }
+  };
+  const { id: model, length, longest, parameters, graph, vocabulary, mask } = await first();
 
   return {
     card: { name: model, ...{ length, longest, parameters, graph, mask }, vocabularySize: vocabulary, device: "server" },
-    async generate({ template, count, topP, ...rest }: GenerateRequest, { signal, onFrame }) {
+    async generate({ template, count, ...rest }: GenerateRequest, { signal, onFrame }) {
       const begin = performance.now();
       const pieces = typeof template === "string" ? { template } : { spans: template };
-      const body = { model, ...pieces, ...rest, n: count, top_p: topP, stream: true, diffusing: true };
+      const body = { model, ...pieces, ...rest, n: count, stream: true, diffusing: true, record: true };
       const response = await ask("v1/infill", body, signal);
-      const before: number[][] = [];
+      const before: (readonly number[])[] = [];
       for await (const event of events(response)) {
-        if ("error" in event) throw new ServerError((event.error as { message: string }).message, 500);
+        if ("error" in event) throw new ServerError(event.error.message, 500);
         if (event.type === "snapshot") {
-          const snapshot = event as unknown as Snapshot;
-          onFrame(frameOf(snapshot, before[snapshot.index]));
-          before[snapshot.index] = snapshot.tokens;
+          for (const frame of framesOf(event, before[event.index])) onFrame(frame);
+          before[event.index] = event.tokens;
         }
         if (event.type !== "done") continue;
-        const { texts } = event as unknown as { texts: readonly { text: string; tokens: number[] }[] };
         return {
-          texts: texts.map(({ text }) => text),
-          tokens: texts.map(({ tokens }) => tokens),
+          texts: event.texts.map(({ text }) => text),
+          tokens: event.texts.map(({ tokens }) => tokens),
           milliseconds: performance.now() - begin,
+          trajectory: parseTrajectory(event.recording, "the server's recording"),
         };
       }
       throw new Error("the server ended the stream before the text was done");
     },
     laws: async (tokens, sigma, { top, signal }) =>
-      (await json<{ laws: readonly Law[] }>("v1/laws", { model, tokens, sigma, top }, signal)).laws,
-    async likelihood(text, { samples, seed, signal }): Promise<Likelihood> {
-      const { natsPerToken, standardError } = await json<Likelihood>("v1/likelihood", { model, text, samples, seed }, signal);
+      (await json<{ laws: readonly PositionLaw[] }>("v1/laws", { model, tokens, sigma, top }, signal)).laws,
+    async likelihood(text, { samples, seed, signal }): Promise<Bound> {
+      const { natsPerToken, standardError } = await json<Bound>("v1/likelihood", { model, text, samples, seed }, signal);
       return { natsPerToken, standardError };
     },
     encode: async (text) => (await json<{ tokens: number[] }>("v1/tokens", { model, text })).tokens,
@@ -86,35 +91,50 @@ export async function serverBackend({ address, name, key, signal }: ServerOption
   };
 }
 
-interface Snapshot extends Omit<Frame, "sequence" | "tokens"> {
+interface Snapshot extends Omit<Frame, "sequence"> {
   readonly index: number;
-  readonly tokens: number[];
+  /** The steps since the snapshot before: unchanged ones, and those whose snapshots were not read in time. */
+  readonly between: readonly (Pick<Frame, "step" | "time" | "sigma"> & {
+    readonly changes: readonly Pick<Trajectory["changes"][number], "position" | "token" | "probability">[];
+  })[];
 }
 
-/** A snapshot as a frame. The server leaves out snapshots for a slow reader, so what changed is told by the one before. */
-function frameOf({ index, ...snapshot }: Snapshot, before: readonly number[] | undefined): Frame {
-  const known = new Map(snapshot.changed.map((position, j) => [position, snapshot.probability[j]]));
-  const changed = before ? snapshot.tokens.flatMap((token, i) => (token === before[i] ? [] : [i])) : [];
-  return { ...snapshot, sequence: index, changed, probability: changed.map((position) => known.get(position)) };
+/** The frames that a snapshot tells, from the text of the one before on. */
+function framesOf({ index: sequence, between, ...own }: Snapshot, before: readonly number[] = []): Frame[] {
+  const { steps, spans } = own;
+  const tokens = [...before];
+  const frames = between.map(({ changes, ...place }): Frame => {
+    for (const { position, token } of changes) tokens[position] = token;
+    return {
+      ...{ sequence, steps, spans, ...place, tokens: [...tokens] },
+      changed: changes.map(({ position }) => position),
+      probability: changes.map(({ probability }) => probability),
+    };
+  });
+  return [...frames, { ...own, sequence }];
 }
 
-/** The events of a stream of server-sent events, as objects. */
-async function* events(response: Response): AsyncGenerator<Readonly<Record<string, unknown>>, void, undefined> {
+/** What a stream of /v1/infill tells. */
+type Event =
+  | ({ readonly type: "snapshot" } & Snapshot)
+  | { readonly type: "end" }
+  | {
+      readonly type: "done";
+      readonly texts: readonly { readonly text: string; readonly tokens: readonly number[] }[];
+      readonly recording: string;
+    }
+  | { readonly error: { readonly message: string } };
+
+/** The events of a stream: one line of JSON each, as the server sends them. */
+async function* events(response: Response): AsyncGenerator<Event, void, undefined> {
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
-  let text = "";
+  let rest = "";
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
-    text += value;
-    const blocks = text.split("\n\n");
-    text = blocks.pop()!;
-    for (const block of blocks) {
-      const data = block
-        .split("\n")
-        .filter((line) => line.startsWith("data:"))
-        .map((line) => line.slice(5).trimStart())
-        .join("\n");
-      if (data !== "" && data !== "[DONE]") yield JSON.parse(data) as Readonly<Record<string, unknown>>;
-    }
+    const lines = (rest + value).split("\n");
+    rest = lines.pop()!;
+    // The mark at the end, [DONE], is no event.
+    for (const line of lines) if (line.startsWith("data: {")) yield JSON.parse(line.slice("data: ".length)) as Event;
   }
 }

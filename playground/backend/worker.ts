@@ -1,6 +1,6 @@
 /** The model, in a web worker of the page: loads it and answers what backend.ts asks. */
-import { load, record, type Model, type SampleFrame } from "sedd";
-import type { Frame, Generated, GenerateRequest, Law, Likelihood, ModelCard } from "./backend.ts";
+import { load, record, type Model, type PositionLaw, type SampleFrame } from "sedd";
+import type { Bound, Frame, Generated, GenerateRequest, ModelCard } from "./backend.ts";
 import { answerCalls } from "./calls.ts";
 
 export interface LoadRequest {
@@ -12,11 +12,16 @@ export interface LoadRequest {
   readonly device: "auto" | "webgpu" | "wasm";
 }
 
-let model: Model | undefined;
-let runsOn: "webgpu" | "wasm" | undefined;
-const loaded = (): Model => {
-  if (!model) throw new Error("no model is loaded");
-  return model;
+interface Loaded {
+  readonly model: Model;
+  /** The model itself knows only the address of its folder. */
+  readonly name: string;
+  readonly device: "webgpu" | "wasm";
+}
+let current: Loaded | undefined;
+const loaded = (): Loaded => {
+  if (!current) throw new Error("no model is loaded");
+  return current;
 };
 
 const hasAdapter = async (): Promise<boolean> => {
@@ -33,39 +38,36 @@ answerCalls(self, {
   async load({ name, folder, runtime, device }: LoadRequest, { signal, onEvent }): Promise<ModelCard> {
     const gpu = device === "webgpu" || (device === "auto" && (await hasAdapter()));
     const threads = self.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
-    runsOn = gpu ? "webgpu" : "wasm";
-    model = await load(folder, { device: runsOn, threads, runtime, signal, onProgress: (progress) => onEvent(progress as never) });
-    const { length, parameterCount, config, tokenizer } = model;
+    const runsOn = gpu ? "webgpu" : "wasm";
+    const model = await load(folder, { device: runsOn, threads, runtime, signal, onProgress: onEvent });
+    current = { model, name, device: runsOn };
+    const { length, longest, parameterCount, config, tokenizer } = model;
     return {
-      ...{ name, length, longest: 8 * length, vocabularySize: tokenizer.size, parameters: parameterCount, graph: config.sedd.graph },
+      ...{ name, length, longest, vocabularySize: tokenizer.size, parameters: parameterCount, graph: config.sedd.graph },
       mask: config.sedd.graph === "absorb" ? tokenizer.size : undefined,
       device: gpu ? "WebGPU" : `WebAssembly, ${threads === 1 ? "1 thread" : `${threads} threads`}`,
     };
   },
-  async generate({ template, temperature, topP, ...options }: GenerateRequest, { signal, onEvent }): Promise<Generated> {
+  async generate({ template, ...options }: GenerateRequest, { signal, onEvent }): Promise<Generated> {
     const begin = performance.now();
-    const recorder = record(loaded(), { device: runsOn });
-    const samples = await recorder.infill(template, {
-      ...options,
-      signal,
-      ...(temperature === undefined ? {} : { temperature }),
-      ...(topP === undefined ? {} : { topP }),
-      onStep: (frame) => onEvent(frameOf(frame) as never),
-    });
+    const { model, name, device } = loaded();
+    const recorder = record(model, { device });
+    const samples = await recorder.infill(template, { ...options, signal, onStep: (frame) => onEvent(frameOf(frame)) });
+    const trajectory = recorder.trajectory();
     return {
       texts: samples.map(({ text }) => text),
       tokens: samples.map(({ tokens }) => tokens),
       milliseconds: performance.now() - begin,
-      trajectory: recorder.trajectory(),
+      trajectory: { ...trajectory, run: { ...trajectory.run, model: name } },
     };
   },
-  async laws({ tokens, sigma, top }: { tokens: number[]; sigma: number; top: number }): Promise<readonly Law[]> {
-    return loaded().laws(Int32Array.from(tokens), sigma, { top });
+  async laws({ tokens, sigma, top }: { tokens: number[]; sigma: number; top: number }, { signal }): Promise<readonly PositionLaw[]> {
+    return loaded().model.laws(tokens, sigma, { top, signal });
   },
-  async likelihood({ text, samples, seed }: { text: string; samples: number; seed: number }): Promise<Likelihood> {
-    const { natsPerToken, standardError } = await loaded().likelihood(text, { samples, seed });
+  async likelihood({ text, samples, seed }: { text: string; samples: number; seed: number }, { signal }): Promise<Bound> {
+    const { natsPerToken, standardError } = await loaded().model.likelihood(text, { samples, seed, signal });
     return { natsPerToken, standardError };
   },
-  encode: async (text: string) => [...loaded().tokenizer.encode(text)],
-  textsOf: async (tokens: number[]) => tokens.map((token) => loaded().tokenizer.decode([token])),
+  encode: async (text: string) => [...loaded().model.tokenizer.encode(text)],
+  textsOf: async (tokens: number[]) => tokens.map((token) => loaded().model.tokenizer.decode([token])),
 });

@@ -24,14 +24,11 @@ export interface Change {
 /**
  * The probability that an open position is written in the step between two frames, which absorb knows beforehand: scores sum to 1/(e^σ − 1).
  * Divided by it, the probability of a draw says how sure the model was of the token, whatever the number of steps. First-hitting's events are
- * certain to be written.
+ * certain to be written. Not known where no time passed: a corrector's draw.
  */
-function writing(before: Frame | undefined, { sigma, step }: Frame, sampler: string): number | undefined {
+function writing(before: Frame, { sigma }: Frame, sampler: string): number | undefined {
   if (sampler === "first-hitting") return 1;
-  // Not known where frames were left out, or where no time passed: a corrector's draw.
-  return before && step - before.step <= 1 && sigma < before.sigma
-    ? Math.expm1(before.sigma - sigma) / Math.expm1(before.sigma)
-    : undefined;
+  return sigma < before.sigma ? Math.expm1(before.sigma - sigma) / Math.expm1(before.sigma) : undefined;
 }
 
 /** How the run's probabilities are to be read. */
@@ -46,11 +43,11 @@ export function changesOf(frames: readonly Frame[], { mask, sampler }: Reading, 
   const changes: Change[][] = (frames[0]?.tokens ?? []).map(() => []);
   for (let k = 1; k <= last; k++) {
     const { changed, probability, step, tokens } = frames[k]!;
-    const certain = mask === undefined ? 1 : writing(frames[k - 1], frames[k]!, sampler);
+    const certain = mask === undefined ? 1 : writing(frames[k - 1]!, frames[k]!, sampler);
     changed.forEach((position, j) => {
-      const [token, drawn] = [tokens[position]!, probability[j]];
-      const known = drawn !== undefined && certain !== undefined && token !== mask;
-      changes[position]!.push({ frame: k, step, token, probability: known ? Math.min(1, drawn / certain) : undefined });
+      const token = tokens[position]!;
+      const known = certain !== undefined && token !== mask;
+      changes[position]!.push({ frame: k, step, token, probability: known ? Math.min(1, probability[j]! / certain) : undefined });
     });
   }
   return changes;

@@ -5,7 +5,7 @@
 import { useRef } from "preact/hooks";
 import { colouring, levelOf, percent } from "./colouring.tsx";
 import type { Token } from "./history.ts";
-import { textOf } from "./token-texts.ts";
+import { textOf, visible } from "./token-texts.ts";
 import "./tokens.css";
 
 /** What is chosen: the positions from one end to the other, of which `at` has the focus. */
@@ -26,7 +26,7 @@ export function describe(token: Token, steps: number): string {
   if (token.open) return "still to be written";
   const { step, probability, locked } = token;
   const parts = [
-    `“${shownText(token).replaceAll("\n", "↵")}”`,
+    `“${visible(textOf(token.id))}”`,
     step === undefined ? "" : `written at step ${step} of ${steps}`,
     probability === undefined ? "" : `probability ${percent(probability)}`,
     locked ? "stays" : "",

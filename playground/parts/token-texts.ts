@@ -24,6 +24,9 @@ export function textOf(token: number): string | undefined {
   return texts.value.get(token);
 }
 
+/** A token's text in a line. */
+export const visible = (text: string | undefined): string => (text ?? "…").replaceAll("\n", "↵");
+
 /** All tokens that were asked for together are one call. */
 async function ask(model: Backend): Promise<void> {
   const tokens = waiting;

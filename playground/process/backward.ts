@@ -51,6 +51,10 @@ export async function denoise(graph: Graph, sentences: readonly Sentence[], opti
   return moments;
 }
 
+/** Which of the sentences a text is; −1: none. */
+export const whichSentence = (sentences: readonly Sentence[], text: ArrayLike<number>): number =>
+  sentences.findIndex(({ tokens }) => tokens.every((token, i) => token === text[i]));
+
 /** How often `count` runs end at each sentence; last, how often at none of them. */
 export async function countEnds(
   graph: Graph,
@@ -60,7 +64,7 @@ export async function countEnds(
   const ends = await sampleFrom(exactScore(graph, sentences), { graph, length: sentenceLength, count, ...options });
   const counts = new Array<number>(sentences.length + 1).fill(0);
   for (const end of ends) {
-    const which = sentences.findIndex(({ tokens }) => tokens.every((token, i) => token === end[i]));
+    const which = whichSentence(sentences, end);
     counts[which === -1 ? sentences.length : which]!++;
   }
   return counts;

@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import type { Graph } from "sedd";
-import { countEnds, denoise, momentAt, type Moment } from "./backward.ts";
+import { countEnds, denoise, momentAt, whichSentence, type Moment } from "./backward.ts";
 import { BarTable } from "./bar-table.tsx";
 import { drawEvents, stateAt } from "./forward.ts";
 import { Sides } from "./sides.tsx";
@@ -82,7 +82,7 @@ function Way({ graph }: { readonly graph: Graph }) {
   }, [graph, noise.value, steps.value, seed.value]);
   const now = momentAt(moments, time.value);
   if (!now) return <p class="words">…</p>;
-  const known = now.time === 0 && sentences.find(({ tokens }) => tokens.every((token, i) => token === now.tokens[i]));
+  const known = sentences[whichSentence(sentences, now.tokens)];
   const where =
     now.time > 0
       ? "on its way from noise"

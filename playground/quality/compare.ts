@@ -1,6 +1,6 @@
 /** The same seeds at several numbers of steps: one run after the other, each text then measured. */
 import type { SamplerName } from "sedd";
-import type { Backend, Frame, Likelihood } from "../backend/backend.ts";
+import type { Backend, Bound, Frame } from "../backend/backend.ts";
 
 export interface Wanted {
   readonly template: string;
@@ -19,8 +19,6 @@ export interface Changes {
   readonly of: number;
   /** The most tokens that changed at once, the final denoise included. */
   readonly most: number;
-  /** Not every step was heard of, as a server leaves some out for a slow reader: the counts are lower bounds. */
-  readonly partial: boolean;
 }
 
 export interface Outcome {
@@ -28,7 +26,7 @@ export interface Outcome {
   readonly seed: number;
   readonly text: string;
   readonly milliseconds: number;
-  readonly bound: Likelihood;
+  readonly bound: Bound;
   readonly changes: Changes;
 }
 
@@ -71,11 +69,9 @@ export async function compare(
 /** @param frames of one text, in order */
 export function changesOf(frames: readonly Frame[]): Changes {
   const predicted = frames.filter(({ step, time }) => step > 0 && time > 0);
-  const of = frames[0]?.steps ?? 0;
   return {
     changing: predicted.filter(({ changed }) => changed.length > 0).length,
-    of,
+    of: frames[0]?.steps ?? 0,
     most: Math.max(0, ...frames.map(({ changed }) => changed.length)),
-    partial: new Set(predicted.map(({ step }) => step)).size < of,
   };
 }

@@ -1,5 +1,6 @@
 /** The comparison that goes on, or the last one: kept while other views are looked at. */
 import { computed, signal } from "@preact/signals";
+import { messageOf } from "../message.ts";
 import { openModel } from "../session/model.ts";
 import { averages } from "./average.ts";
 import { compare, type Outcome, type Wanted } from "./compare.ts";
@@ -38,7 +39,7 @@ export async function startComparison(wanted: Wanted): Promise<void> {
     change({ state: "done", message: "Done" });
   } catch (error) {
     if (signal.aborted) change({ state: "stopped", message: "Stopped" });
-    else change({ state: "failed", message: error instanceof Error ? error.message : String(error) });
+    else change({ state: "failed", message: messageOf(error) });
   }
 }
 

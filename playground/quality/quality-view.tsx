@@ -1,6 +1,7 @@
 /** Steps against quality: the same seeds at several numbers of steps, with the time and the bound of each. */
 import { signal } from "@preact/signals";
-import { asked, samplers, type Asked } from "../session/link.ts";
+import { NumberField, SamplerField, TemplateField } from "../parts/fields.tsx";
+import { ask, asked, ranges } from "../session/link.ts";
 import { card } from "../session/model.ts";
 import { boundSamples } from "./compare.ts";
 import { comparison, outcomes, startComparison, stopComparison } from "./comparison.ts";
@@ -11,8 +12,7 @@ const stepChoices = [4, 8, 16, 32, 64, 128, 256];
 const chosenSteps = signal<readonly number[]>([8, 16, 32, 64, 128]);
 const length = signal(48);
 const seedCount = signal(1);
-
-const change = (part: Partial<Asked>): void => void (asked.value = { ...asked.value, ...part });
+const mostSeeds = 8;
 
 export const QualityView = () => (
   <div class="quality">
@@ -36,18 +36,6 @@ function Form() {
   const { template, seed, sampler } = asked.value;
   const steps = chosenSteps.value;
   const running = comparison.value?.state === "running";
-  const number = (label: string, value: number, range: { min: number; max: number }, set: (value: number) => void) => (
-    <label>
-      {label}
-      <input
-        type="number"
-        required
-        {...range}
-        value={value}
-        onInput={({ currentTarget }) => currentTarget.validity.valid && set(currentTarget.valueAsNumber)}
-      />
-    </label>
-  );
   return (
     <form
       onSubmit={(event) => {
@@ -56,30 +44,24 @@ function Form() {
         void startComparison({ template, length: length.value, sampler, steps, seeds });
       }}
     >
-      <label for="quality-template">A text with holes</label>
-      <textarea
-        id="quality-template"
-        rows={3}
-        required
-        aria-describedby="quality-template-help"
-        value={template}
-        onInput={(event) => change({ template: event.currentTarget.value })}
-      />
-      <p id="quality-template-help" class="quiet">
+      <TemplateField rows={3}>
         <code>[[8]]</code> is a hole of 8 tokens, <code>[[ ]]</code> fills up to the length.
-      </p>
+      </TemplateField>
       <div class="fields">
-        {number("Length, tokens", length.value, { min: 1, max: card.value?.longest ?? 1024 }, (value) => void (length.value = value))}
-        <label>
-          Sampler
-          <select value={sampler} onChange={(event) => change({ sampler: event.currentTarget.value as Asked["sampler"] })}>
-            {samplers.map((name) => (
-              <option key={name}>{name}</option>
-            ))}
-          </select>
-        </label>
-        {number("First seed", seed, { min: 0, max: Number.MAX_SAFE_INTEGER - 8 }, (value) => change({ seed: value }))}
-        {number("Seeds to average over", seedCount.value, { min: 1, max: 8 }, (value) => void (seedCount.value = value))}
+        <NumberField
+          label="Length, tokens"
+          value={length.value}
+          {...{ min: 1, max: card.value?.longest ?? 1024 }}
+          onValue={(value) => void (length.value = value)}
+        />
+        <SamplerField />
+        <NumberField label="First seed" value={seed} {...ranges.seed} max={ranges.seed.max - mostSeeds} onValue={(seed) => ask({ seed })} />
+        <NumberField
+          label="Seeds to average over"
+          value={seedCount.value}
+          {...{ min: 1, max: mostSeeds }}
+          onValue={(value) => void (seedCount.value = value)}
+        />
         <fieldset class="steps">
           <legend>Steps</legend>
           {stepChoices.map((count) => (

@@ -98,5 +98,5 @@ const Text = ({ outcome: { steps, text, milliseconds, bound, changes } }: { read
   </article>
 );
 
-const sentence = ({ changing, of, most, partial }: Changes): string =>
-  `${partial ? "At least " : ""}${changing} of ${of} steps changed something, at most ${most} ${most === 1 ? "token" : "tokens"} at once${partial ? ", as far as was heard" : ""}.`;
+const sentence = ({ changing, of, most }: Changes): string =>
+  `${changing} of ${of} steps changed something, at most ${most} ${most === 1 ? "token" : "tokens"} at once.`;

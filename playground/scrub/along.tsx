@@ -1,6 +1,7 @@
 /** Two charts over the positions of a text: the entropy of each at this step, and when each was written. A click chooses a position. */
 import { useMemo } from "preact/hooks";
-import type { Frame, Law } from "../backend/backend.ts";
+import type { PositionLaw } from "sedd";
+import type { Frame } from "../backend/backend.ts";
 import type { Change } from "../parts/history.ts";
 
 export interface AlongProps {
@@ -11,7 +12,7 @@ export interface AlongProps {
   readonly at: number;
   readonly position: number | undefined;
   /** At this step, where they are known. */
-  readonly laws: readonly Law[] | undefined;
+  readonly laws: readonly PositionLaw[] | undefined;
   readonly vocabularySize: number;
   readonly onChoose: (position: number) => void;
 }
@@ -80,13 +81,13 @@ export function Along({ frames, changes, at, position, laws, vocabularySize, onC
 }
 
 /** The chart of entropies in words. */
-export function entropySummary(laws: readonly Law[] | undefined): string {
+export function entropySummary(laws: readonly PositionLaw[] | undefined): string {
   if (!laws) return "Entropy along the text: not known yet";
   if (laws.length === 0) return "Entropy along the text: nothing is open at this step";
   const sorted = laws.toSorted((a, b) => a.entropy - b.entropy);
   const [least, most] = [sorted[0]!, sorted.at(-1)!];
   const mean = laws.reduce((sum, { entropy }) => sum + entropy, 0) / laws.length;
-  const nats = ({ entropy, position }: Law): string => `${entropy.toFixed(2)} at position ${position + 1}`;
+  const nats = ({ entropy, position }: PositionLaw): string => `${entropy.toFixed(2)} at position ${position + 1}`;
   return `Entropy of ${laws.length} positions in nats: mean ${mean.toFixed(2)}, least ${nats(least)}, most ${nats(most)}`;
 }
 

@@ -1,6 +1,7 @@
 /** Opening and saving recorded runs. */
 import { formatTrajectory, parseTrajectory, type Trajectory } from "sedd";
 import { useRef, useState } from "preact/hooks";
+import { messageOf } from "../message.ts";
 import { openModel } from "../session/model.ts";
 import { run, showRun } from "../session/run.ts";
 import { runOf } from "./recording.ts";
@@ -29,7 +30,7 @@ export function Files() {
   const opens = (file: File): void =>
     void open(file).then(
       () => setMistake(""),
-      (error: unknown) => setMistake(error instanceof Error ? error.message : String(error)),
+      (error: unknown) => setMistake(messageOf(error)),
     );
   const trajectory = run.value?.result?.trajectory;
   return (
@@ -54,7 +55,7 @@ export function Files() {
       <button
         type="button"
         disabled={!trajectory}
-        title={trajectory ? "For sedd replay" : "Only a finished run in this browser is recorded whole"}
+        title={trajectory ? "For sedd replay" : "Only a finished run is recorded whole"}
         onClick={() => save(trajectory!)}
       >
         Save the recording

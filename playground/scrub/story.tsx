@@ -1,8 +1,9 @@
 /** One position: which steps changed it, and what the model says of it at the step that is shown. */
-import type { Frame, Law } from "../backend/backend.ts";
+import type { PositionLaw } from "sedd";
+import type { Frame } from "../backend/backend.ts";
 import { percent } from "../parts/colouring.tsx";
 import type { Change } from "../parts/history.ts";
-import { textOf } from "../parts/token-texts.ts";
+import { textOf, visible } from "../parts/token-texts.ts";
 import type { Laws } from "./laws.ts";
 
 export interface StoryProps {
@@ -14,8 +15,6 @@ export interface StoryProps {
   readonly laws: Laws;
   readonly onMoment: (frame: number) => void;
 }
-
-const visible = (text: string | undefined): string => (text ?? "…").replaceAll("\n", "↵");
 
 export function Story({ position, frame, changes, mask, laws, onMoment }: StoryProps) {
   const law = laws.kind === "told" ? laws.laws.find((law) => law.position === position) : undefined;
@@ -74,7 +73,7 @@ export function Story({ position, frame, changes, mask, laws, onMoment }: StoryP
   );
 }
 
-function LawBars({ law: { entropy, top } }: { readonly law: Law }) {
+function LawBars({ law: { entropy, top } }: { readonly law: PositionLaw }) {
   const rest = Math.max(0, 1 - top.reduce((sum, { probability }) => sum + probability, 0));
   const rows = [...top.map(({ text, probability }) => ({ name: visible(text), probability })), { name: "all others", probability: rest }];
   return (

@@ -16,6 +16,13 @@ export interface Asked {
   readonly temperature: number;
 }
 
+/** What the numbers may be, in the address and in the fields of the views. */
+export const ranges = {
+  count: { min: 1, max: 4 },
+  steps: { min: 1, max: 4096 },
+  seed: { min: 0, max: Number.MAX_SAFE_INTEGER },
+} as const;
+
 export const samplers = ["analytic", "euler", "first-hitting"] as const satisfies readonly SamplerName[];
 
 export const initial: Asked = {
@@ -28,21 +35,22 @@ export const initial: Asked = {
 };
 
 export const asked = signal<Asked>(initial);
+export const ask = (part: Partial<Asked>): void => void (asked.value = { ...asked.value, ...part });
 
 /** A link's text is not trusted: what is no valid value is left as it was. */
 export function parseLink(hash: string): { view?: ViewName; asked: Partial<Asked> } {
   const parameters = new URLSearchParams(hash.replace(/^#/, ""));
   const name = parameters.get("view");
-  const whole = (key: string, least: number, most: number): number | undefined => {
+  const whole = (key: keyof typeof ranges): number | undefined => {
     const value = Number(parameters.get(key) ?? NaN);
-    return Number.isSafeInteger(value) && value >= least && value <= most ? value : undefined;
+    return Number.isSafeInteger(value) && value >= ranges[key].min && value <= ranges[key].max ? value : undefined;
   };
   const temperature = Number(parameters.get("temperature") ?? NaN);
   const given: { [K in keyof Asked]: Asked[K] | undefined } = {
     template: parameters.get("text") ?? undefined,
-    count: whole("count", 1, 4),
-    steps: whole("steps", 1, 4096),
-    seed: whole("seed", 0, Number.MAX_SAFE_INTEGER),
+    count: whole("count"),
+    steps: whole("steps"),
+    seed: whole("seed"),
     sampler: samplers.find((sampler) => sampler === parameters.get("sampler")),
     temperature: temperature > 0 && temperature <= 2 ? temperature : undefined,
   };
@@ -63,7 +71,7 @@ export const currentLink = (): string => new URL(formatLink(view.value, asked.va
 export function readLink(): void {
   const link = parseLink(location.hash);
   if (link.view) view.value = link.view;
-  asked.value = { ...asked.value, ...link.asked };
+  ask(link.asked);
   following ??= effect(() => {
     const link = formatLink(view.value, asked.value);
     // At rest: browsers limit how often an address may change.

@@ -1,20 +1,21 @@
 /** Which model the page uses and where it runs. It is loaded when something first needs it, and kept. */
 import { computed, signal } from "@preact/signals";
-import type { Backend, Progress } from "../backend/backend.ts";
+import type { Progress } from "sedd";
+import type { Backend } from "../backend/backend.ts";
 import { browserBackend, type BrowserOptions } from "../backend/browser.ts";
 import { serverBackend, ServerError } from "../backend/server.ts";
+import { messageOf } from "../message.ts";
 
 /** "server": the one that the page came from. The rest: this browser. */
 export type Place = BrowserOptions["device"] | "server";
 
 export const place = signal<Place>("auto");
-export const modelName = signal("fairytales");
 /** Of the server, where it asks for one. */
 export const apiKey = signal("");
 
 export type Status =
   | { readonly kind: "none" }
-  | { readonly kind: "loading"; readonly progress: Parameters<Progress>[0] | undefined }
+  | { readonly kind: "loading"; readonly progress: Progress | undefined }
   | { readonly kind: "ready"; readonly backend: Backend }
   | { readonly kind: "failed"; readonly message: string; readonly needsKey: boolean };
 
@@ -25,7 +26,7 @@ let current: { readonly key: string; readonly loading: Promise<Backend>; readonl
 
 /** The chosen model, loaded if it is not; another choice closes the one before. Rejects with what is wrong. */
 export function openModel(): Promise<Backend> {
-  const key = JSON.stringify([place.value, modelName.value, apiKey.value]);
+  const key = JSON.stringify([place.value, apiKey.value]);
   if (current?.key === key && status.value.kind !== "failed") return current.loading;
   closeModel();
   const controller = new AbortController();
@@ -38,7 +39,7 @@ export function openModel(): Promise<Backend> {
       return backend;
     },
     (error: unknown) => {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       if (!signal.aborted) status.value = { kind: "failed", message, needsKey: error instanceof ServerError && error.status === 401 };
       throw error;
     },
@@ -55,8 +56,7 @@ export function closeModel(): void {
 }
 
 function open(signal: AbortSignal): Promise<Backend> {
-  const [where, name] = [place.value, modelName.value];
-  if (where === "server") return serverBackend({ address: document.baseURI, name, key: apiKey.value || undefined, signal });
-  const onProgress: Progress = (progress) => void (status.value = { kind: "loading", progress });
-  return browserBackend({ name, device: where, signal, onProgress });
+  const where = place.value;
+  if (where === "server") return serverBackend({ address: document.baseURI, key: apiKey.value || undefined, signal });
+  return browserBackend({ device: where, signal, onProgress: (progress) => void (status.value = { kind: "loading", progress }) });
 }

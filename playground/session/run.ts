@@ -1,6 +1,7 @@
 /** A run of the model: its frames as they come, kept for the slider. Write shows the last one and Scrub goes through it; an opened file is one too. */
 import { signal } from "@preact/signals";
 import type { Backend, Frame, Generated, GenerateRequest } from "../backend/backend.ts";
+import { messageOf } from "../message.ts";
 
 export interface Run {
   /** What was asked, or the file that holds it, and the model. */
@@ -59,7 +60,7 @@ export async function startRun(backend: Backend, request: GenerateRequest): Prom
     over = true;
     show({ state: "stopped" });
     if (own.signal.aborted || controller !== own) return;
-    mistake.value = error instanceof Error ? error.message : String(error);
+    mistake.value = messageOf(error);
     if (frames[0]!.length === 0) run.value = before;
   }
 }

@@ -1,20 +1,19 @@
 /** Begins a run with the settings of the page. */
 import { signal } from "@preact/signals";
-import type { Template } from "../backend/backend.ts";
-import { asked } from "../session/link.ts";
+import type { Template } from "sedd";
+import { ask, asked } from "../session/link.ts";
 import { openModel } from "../session/model.ts";
 import { run, startRun } from "../session/run.ts";
 
 /** The seed stays from run to run. */
 export const keepSeed = signal(false);
 
-export const drawSeed = (): void => void (asked.value = { ...asked.value, seed: crypto.getRandomValues(new Uint32Array(1))[0]! });
+export const drawSeed = (): void => ask({ seed: crypto.getRandomValues(new Uint32Array(1))[0]! });
 
 /** Writes. A seed that is not kept is used once, so the one shown is that of the text shown. What is wrong with a model its bar says. */
 export async function begin(template: Template): Promise<void> {
   const last = run.value?.source;
   if (!keepSeed.value && last?.kind === "asked" && last.request.seed === asked.value.seed) drawSeed();
-  const { count, seed, steps, sampler, temperature } = asked.value;
   const backend = await openModel().catch(() => undefined);
-  if (backend) await startRun(backend, { template, count, seed, steps, sampler, temperature: temperature === 1 ? undefined : temperature });
+  if (backend) await startRun(backend, { ...asked.value, template });
 }

@@ -1,5 +1,4 @@
 /** A written text as one works on it: tokens are locked, unlocked and replaced, and what is not kept is written again. */
-import type { Template } from "../backend/backend.ts";
 import type { Token } from "../parts/history.ts";
 
 export type Draft = readonly Token[];
@@ -22,8 +21,8 @@ export const replace = (draft: Draft, { begin, end }: Stretch, ids: readonly num
 ];
 
 /** The template that keeps some tokens, each as it is, and writes the rest. */
-export function templateOf(draft: Draft, keeps: (token: Token) => boolean): Exclude<Template, string> {
-  const pieces: ({ given: number[] } | { tokens: number })[] = [];
+export function templateOf(draft: Draft, keeps: (token: Token) => boolean): ({ given: number[] } | { tokens: number })[] {
+  const pieces: ReturnType<typeof templateOf> = [];
   for (const token of draft) {
     const last = pieces.at(-1);
     if (keeps(token)) {

@@ -1,6 +1,7 @@
 /** One of the texts of a run: seen while it is written; then its tokens can be locked and replaced, and the rest written again. */
 import { signal } from "@preact/signals";
 import { useMemo, useRef, useState } from "preact/hooks";
+import { messageOf } from "../message.ts";
 import { tokensAt } from "../parts/history.ts";
 import { chosen, describe, shownText, TokenText, type Choice } from "../parts/token-text.tsx";
 import { openModel } from "../session/model.ts";
@@ -49,7 +50,7 @@ export function Result({ run, sequence }: { readonly run: Run; readonly sequence
       // The field is another one now: the focus goes on where the text came.
       requestAnimationFrame(() => section.current!.querySelector<HTMLElement>("[role=option][tabindex='0']")?.focus());
     } catch (error) {
-      setMistake(error instanceof Error ? error.message : String(error));
+      setMistake(messageOf(error));
     }
   };
 

@@ -1,7 +1,8 @@
 /** Write: a text with holes is filled before one's eyes, and worked on. */
 import { useRef } from "preact/hooks";
 import { Colouring } from "../parts/colouring.tsx";
-import { asked, samplers, type Asked, currentLink } from "../session/link.ts";
+import { NumberField, SamplerField, TemplateField } from "../parts/fields.tsx";
+import { ask, asked, currentLink, ranges } from "../session/link.ts";
 import { status } from "../session/model.ts";
 import { mistake, run, stopRun, type Run } from "../session/run.ts";
 import { begin, drawSeed, keepSeed } from "./begin.ts";
@@ -9,12 +10,10 @@ import { CopyButton } from "./copy-button.tsx";
 import { Result } from "./result.tsx";
 import "./write.css";
 
-const change = (part: Partial<Asked>): void => void (asked.value = { ...asked.value, ...part });
-
 export function WriteView() {
   const form = useRef<HTMLFormElement>(null);
   const text = useRef<HTMLTextAreaElement>(null);
-  const { template, count, steps, seed, sampler, temperature } = asked.value;
+  const { template, count, steps, seed, temperature } = asked.value;
   const now = run.value;
   const running = now?.state === "running";
 
@@ -25,21 +24,8 @@ export function WriteView() {
     area.setRangeText("[[8]]", from, area.selectionEnd);
     area.setSelectionRange(from + 2, from + 3);
     area.focus();
-    change({ template: area.value });
+    ask({ template: area.value });
   };
-  /** A whole number of one setting; what the field itself refuses is not taken. */
-  const number = (key: "count" | "steps" | "seed" | "temperature", label: string, range: { min: number; max: number; step?: number }) => (
-    <label>
-      {label}
-      <input
-        type="number"
-        required
-        {...range}
-        value={{ count, steps, seed, temperature }[key]}
-        onInput={({ currentTarget }) => currentTarget.validity.valid && change({ [key]: currentTarget.valueAsNumber })}
-      />
-    </label>
-  );
 
   return (
     <>
@@ -56,33 +42,21 @@ export function WriteView() {
           form.current!.requestSubmit();
         }}
       >
-        <label for="template">A text with holes</label>
-        <textarea
-          id="template"
-          ref={text}
-          rows={4}
-          required
-          aria-describedby="template-help"
-          value={template}
-          onInput={(event) => change({ template: event.currentTarget.value })}
-        />
-        <p id="template-help" class="quiet">
+        <TemplateField rows={4} area={text}>
           <code>[[8]]</code> is a hole of 8 tokens, <code>[[ ]]</code> takes what is left of the model's length, <code>\[[</code> is two
           brackets.
-        </p>
+        </TemplateField>
         <div class="fields">
-          {number("steps", "Steps", { min: 1, max: 4096 })}
-          {number("count", "Texts", { min: 1, max: 4 })}
-          <label>
-            Sampler
-            <select value={sampler} onChange={(event) => change({ sampler: event.currentTarget.value as Asked["sampler"] })}>
-              {samplers.map((name) => (
-                <option key={name}>{name}</option>
-              ))}
-            </select>
-          </label>
-          {number("temperature", "Temperature", { min: 0.1, max: 2, step: 0.1 })}
-          {number("seed", "Seed", { min: 0, max: Number.MAX_SAFE_INTEGER })}
+          <NumberField label="Steps" value={steps} {...ranges.steps} onValue={(steps) => ask({ steps })} />
+          <NumberField label="Texts" value={count} {...ranges.count} onValue={(count) => ask({ count })} />
+          <SamplerField />
+          <NumberField
+            label="Temperature"
+            value={temperature}
+            {...{ min: 0.1, max: 2, step: 0.1 }}
+            onValue={(temperature) => ask({ temperature })}
+          />
+          <NumberField label="Seed" value={seed} {...ranges.seed} onValue={(seed) => ask({ seed })} />
           <button type="button" onClick={drawSeed}>
             Another seed
           </button>

@@ -56,7 +56,7 @@ export function createApp(options: AppOptions): OpenAPIHono {
   const started = Math.floor(Date.now() / 1000);
 
   app.use(logged(options));
-  app.use(headers([styleDigest]));
+  app.use(headers(styleDigest));
   if (loopback) app.use(onlyLocalNames);
   if (corsOrigins.length > 0) app.use(allowOrigins(corsOrigins));
   if (apiKey !== undefined) for (const path of ["/v1/*", "/infill", "/metrics"]) app.use(path, requireKey(apiKey));
@@ -88,12 +88,12 @@ export function createApp(options: AppOptions): OpenAPIHono {
     app.get(path, handle);
   };
   const entry = (id: string) => {
-    const { card } = hosts.get(id)!;
-    const head = { id, object: "model", created: started, owned_by: "sedd" };
+    const { card, state } = hosts.get(id)!;
+    const head = { id, object: "model", created: started, owned_by: "sedd", ready: state.ready };
+    // While it loads for the first time nothing is known of it.
     if (!card) return head;
-    const { length, longest, parameterCount: parameters, vocabularySize: vocabulary, graph } = card;
-    const mask = graph === "absorb" ? { mask: vocabulary } : {};
-    return { ...head, length, longest, parameters, vocabulary, graph, ...mask, limits: { steps: limits.steps, texts: limits.texts } };
+    const { length, longest, parameterCount: parameters, vocabularySize: vocabulary, graph, mask } = card;
+    return { ...head, length, longest, parameters, vocabulary, graph, mask, limits: { steps: limits.steps, texts: limits.texts } };
   };
   get("/v1/models", "The models that are served", (c) => c.json({ object: "list", data: [...hosts.keys()].map(entry) }));
   get("/v1/models/:model", "One of them", (c) => c.json(entry(hostOf(service, c.req.param("model")).id)));

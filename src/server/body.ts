@@ -27,11 +27,14 @@ const errors: Record<number, string> = {
   504: "the request took too long",
 };
 
+/** A body as routes see it: a field that is null is one that was left out. */
+export type Given<T> = { [K in keyof T]: Exclude<T[K], null> };
+
 /** A POST route with a checked JSON body. */
 export function post<S extends z.ZodType>(
   app: OpenAPIHono,
   { path, summary, description, schema, answers }: PostRoute<S>,
-  handle: (c: Context, body: z.output<S>) => Promise<Response>,
+  handle: (c: Context, body: Given<z.output<S>>) => Promise<Response>,
 ): void {
   app.openAPIRegistry.registerPath({
     method: "post",
@@ -57,7 +60,7 @@ export function post<S extends z.ZodType>(
   app.post(path, async (c) => handle(c, await checkedBody(c, schema)));
 }
 
-async function checkedBody<S extends z.ZodType>(c: Context, schema: S): Promise<z.output<S>> {
+async function checkedBody<S extends z.ZodType>(c: Context, schema: S): Promise<Given<z.output<S>>> {
   // Also what keeps pages of other origins out: without a preflight a browser sends no JSON.
   if (!/^application\/json\s*(;|$)/i.test(c.req.header("content-type") ?? ""))
     throw new ApiError(415, "the body must be JSON, with the header content-type: application/json");
@@ -69,7 +72,8 @@ async function checkedBody<S extends z.ZodType>(c: Context, schema: S): Promise<
     throw error;
   }
   const result = schema.safeParse(json);
-  if (result.success) return result.data;
+  if (result.success)
+    return Object.fromEntries(Object.entries(result.data as object).filter(([, value]) => value !== null)) as Given<z.output<S>>;
   const issue = deepest(result.error.issues[0]!);
   const param = issue.path.join(".") || undefined;
   if (issue.code === "unrecognized_keys") {

@@ -29,15 +29,14 @@ export const completions = (app: OpenAPIHono, service: Service, schemas: Schemas
   );
 
 async function complete(c: Context, service: Service, body: Body<"completions">): Promise<Response> {
-  const { prompt, suffix, max_tokens, n, stop, echo, stream, stream_options } = body;
-  const prompts = typeof prompt === "string" ? [prompt] : prompt;
-  const [count, stops] = [n ?? 1, typeof stop === "string" ? [stop] : (stop ?? [])];
+  const { prompt, suffix = "", max_tokens = 16, n: count = 1, stop = [], echo, stream, stream_options } = body;
+  const [prompts, stops] = [[prompt].flat(), [stop].flat()];
   const options = drawOptions(body);
   const head = answerHead(service, body.model, "cmpl", "text_completion");
   const job = (text: string): GenerateJob => ({
     kind: "generate",
     ...options,
-    template: [text, { tokens: max_tokens ?? 16 }, suffix ?? ""],
+    template: [text, { tokens: max_tokens }, suffix],
     count,
     show: stream || stops.length > 0 ? "settled" : "end",
     region: "holes",
@@ -73,11 +72,13 @@ async function complete(c: Context, service: Service, body: Body<"completions">)
       throw error;
     }
   };
+  /** What stands before a text. */
+  const echoOf = (index: number): string => (echo ? prompts[Math.floor(index / count)]! : "");
   const choice = (index: number, text: string, finish: string | null) => ({ text, index, logprobs: null, finish_reason: finish });
 
   if (!stream) {
     const ended = (await runAll({})).flat();
-    const choices = ended.map(({ text, reason }, i) => choice(i, (echo ? prompts[Math.floor(i / count)]! : "") + text, reason));
+    const choices = ended.map(({ text, reason }, i) => choice(i, echoOf(i) + text, reason));
     return c.json({ ...head, choices, usage, seed: options.seed });
   }
   const withUsage = stream_options?.include_usage === true;
@@ -92,9 +93,9 @@ async function complete(c: Context, service: Service, body: Body<"completions">)
     async ({ begin, send }) => {
       const echoed = new Set<number>();
       const withEcho = (index: number, text: string): string => {
-        if (!echo || echoed.has(index)) return text;
+        if (echoed.has(index)) return text;
         echoed.add(index);
-        return prompts[Math.floor(index / count)]! + text;
+        return echoOf(index) + text;
       };
       await runAll({
         started: begin,

@@ -22,8 +22,8 @@ export interface Service {
   readonly trustProxy: boolean;
 }
 
-export function hostOf({ hosts }: Service, model: string | null | undefined): ModelHost {
-  const host = model === undefined || model === null ? hosts.values().next().value : hosts.get(model);
+export function hostOf({ hosts }: Service, model: string | undefined): ModelHost {
+  const host = model === undefined ? hosts.values().next().value : hosts.get(model);
   if (host) return host;
   const known = [...hosts.keys()].join(", ");
   throw new ApiError(404, `the model ${JSON.stringify(model)} does not exist here; there are ${known}`, {
@@ -33,7 +33,7 @@ export function hostOf({ hosts }: Service, model: string | null | undefined): Mo
 }
 
 /** What an answer begins with; 404 for an unknown model. */
-export const answerHead = (service: Service, model: string | null | undefined, prefix: string, object: string) => ({
+export const answerHead = (service: Service, model: string | undefined, prefix: string, object: string) => ({
   id: `${prefix}-${crypto.randomUUID()}`,
   object,
   created: Math.floor(Date.now() / 1000),

@@ -1,7 +1,10 @@
 /** What a model's worker does: runs jobs that come through a port, several at once, and says how they go. Threads are not its concern (worker.ts). */
+import { formatTrajectory } from "../diffusion/trajectory-file.ts";
 import { load, type Model } from "../model.ts";
+import { record, type Recorder } from "../objectives/sedd-record.ts";
+import { graphOf } from "../objectives/sedd.ts";
 import { messageOf, UserError } from "../platform/errors.ts";
-import type { FromWorker, GenerateJob, Job, JobEvent, Port, QueryJob, Result, ToWorker, WorkerSettings } from "./protocol.ts";
+import type { FromWorker, GenerateJob, JobEvent, Port, QueryJob, Result, Step, ToWorker, WorkerSettings } from "./protocol.ts";
 import { follower } from "./settled.ts";
 
 /** Loads the model and serves jobs until the port closes. Never throws: a model that does not load is a message. */
@@ -26,11 +29,12 @@ export async function serveJobs(port: Port<FromWorker, ToWorker>, settings: Work
     const controller = new AbortController();
     running.set(job, controller);
     const tell = (event: JobEvent) => port.postMessage({ type: "event", job, event });
-    perform(model, task, controller.signal, tell)
+    const { signal } = controller;
+    (task.kind === "generate" ? generate(model, settings, task, signal, tell) : query(model, task, signal))
       .then(
         (result) => port.postMessage({ type: "done", job, result }),
         (error: unknown) => {
-          const reason = controller.signal.aborted ? "cancelled" : error instanceof UserError ? "user" : "internal";
+          const reason = signal.aborted ? "cancelled" : error instanceof UserError ? "user" : "internal";
           port.postMessage({ type: "failed", job, message: anonymous(messageOf(error)), reason });
         },
       )
@@ -40,19 +44,25 @@ export async function serveJobs(port: Port<FromWorker, ToWorker>, settings: Work
   const { length, longest, parameterCount, config } = model;
   port.postMessage({
     type: "ready",
-    card: { length, longest, parameterCount, vocabularySize: model.tokenizer.size, graph: config.sedd.graph },
+    card: { length, longest, parameterCount, vocabularySize: model.tokenizer.size, graph: config.sedd.graph, mask: maskOf(model) },
   });
 }
 
-const perform = (model: Model, task: Job, signal: AbortSignal, tell: (event: JobEvent) => void): Promise<Result> =>
-  task.kind === "generate" ? generate(model, task, signal, tell) : query(model, task, signal);
+const maskOf = ({ config }: Model): number | undefined => graphOf(config.sedd).mask;
 
-async function generate(model: Model, task: GenerateJob, signal: AbortSignal, tell: (event: JobEvent) => void): Promise<Result> {
-  const { kind: _, template, show, region, ...options } = task;
-  const mask = model.config.sedd.graph === "absorb" ? model.tokenizer.size : undefined;
-  const followers = Array.from({ length: task.count }, () => follower(model.tokenizer, { mask, region }));
+async function generate(
+  model: Model,
+  { id, device, weights }: WorkerSettings,
+  task: GenerateJob,
+  signal: AbortSignal,
+  tell: (event: JobEvent) => void,
+): Promise<Result> {
+  const { kind: _, template, show, region, record: kept, ...options } = task;
+  const recorder = kept ? record(model, { device, weights }) : undefined;
+  const followers = Array.from({ length: task.count }, () => follower(model.tokenizer, { mask: maskOf(model), region }));
+  const between = followers.map((): Step[] => []);
   let started = false;
-  const samples = await model.infill(template, {
+  const samples = await (recorder ?? model).infill(template, {
     ...options,
     signal,
     onStep(frame) {
@@ -66,7 +76,9 @@ async function generate(model: Model, task: GenerateJob, signal: AbortSignal, te
         tell({
           ...{ type: "snapshot", sequence, step, steps, time, sigma, text: frame.text, tokens, changed, probability },
           spans: spans.map(({ begin, end, text }) => ({ begin, end, given: text !== undefined })),
+          ...(recorder ? { between: between[sequence]!.splice(0) } : {}),
         });
+      else if (show === "snapshots" && recorder) between[sequence]!.push({ step, time, sigma, changes: [] });
       if (show !== "settled" && !done) return;
       const follow = followers[sequence]!;
       const before = follow.ended;
@@ -77,7 +89,17 @@ async function generate(model: Model, task: GenerateJob, signal: AbortSignal, te
   signal.throwIfAborted();
   const { steps, lengths } = samples[0]!;
   const texts = samples.map(({ tokens }, i) => ({ text: followers[i]!.text, tokens, ended: followers[i]!.ended }));
-  return { kind: "generate", texts, steps, ...(lengths ? { lengths } : {}) };
+  return {
+    ...{ kind: "generate", texts, steps },
+    ...(lengths ? { lengths } : {}),
+    ...(recorder ? { recording: fileOf(recorder, id) } : {}),
+  };
+}
+
+/** @param id what the model is called outside: where its folder is nobody is told */
+function fileOf(recorder: Recorder, id: string): string {
+  const trajectory = recorder.trajectory();
+  return formatTrajectory({ ...trajectory, run: { ...trajectory.run, model: id } });
 }
 
 async function query(model: Model, task: QueryJob, signal: AbortSignal): Promise<Result> {

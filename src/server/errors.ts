@@ -1,6 +1,6 @@
 /** Errors as OpenAI's clients read them: `{ error: { message, type, param, code } }` with a status. What is none of the caller's business is not in them. */
 
-export type Status = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 429 | 500 | 503 | 504;
+export type Status = 400 | 401 | 403 | 404 | 413 | 415 | 429 | 500 | 503 | 504;
 
 export interface ErrorBody {
   readonly error: { readonly message: string; readonly type: string; readonly param: string | null; readonly code: string | null };

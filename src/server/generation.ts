@@ -2,29 +2,23 @@
 import type { Context } from "hono";
 import { drawSeed } from "../platform/random.ts";
 import { hostOf, laneOf, type Service } from "./context.ts";
-import type { Counts, GenerateJob, JobEvent } from "./protocol.ts";
+import type { Counts, GenerateJob, JobEvent, Result } from "./protocol.ts";
+import type { Body } from "./schemas.ts";
 import { stopFilter } from "./stops.ts";
 
 /** The settings of a draw, as requests name them. */
-interface Settings {
-  readonly seed?: number | null | undefined;
-  readonly steps?: number | null | undefined;
-  readonly sampler?: GenerateJob["sampler"] | null | undefined;
-  readonly temperature?: number | null | undefined;
-  readonly top_k?: number | null | undefined;
-  readonly top_p?: number | null | undefined;
-}
+type Settings = Pick<Body<"infill">, "seed" | "steps" | "sampler" | "temperature" | "top_k" | "top_p">;
 
 /** Those settings as a job has them. Temperature 0 means the likeliest token. */
 export function drawOptions({ seed, steps, sampler, temperature, top_k, top_p }: Settings) {
   const greedy = temperature === 0;
   return {
     seed: seed ?? drawSeed(),
-    steps: steps ?? undefined,
-    sampler: sampler ?? undefined,
-    temperature: greedy ? undefined : (temperature ?? undefined),
-    topK: greedy ? 1 : (top_k ?? undefined),
-    topP: greedy ? undefined : (top_p ?? undefined),
+    steps,
+    sampler,
+    temperature: greedy ? undefined : temperature,
+    topK: greedy ? 1 : top_k,
+    topP: greedy ? undefined : top_p,
   } satisfies Partial<GenerateJob>;
 }
 
@@ -47,7 +41,7 @@ export interface Ended {
 }
 
 export interface GenerateOptions {
-  readonly model: string | null | undefined;
+  readonly model: string | undefined;
   readonly job: GenerateJob;
   readonly stops?: readonly string[];
   readonly signal: AbortSignal;
@@ -59,12 +53,14 @@ export interface GenerateOptions {
   readonly onSnapshot?: (event: Extract<JobEvent, { type: "snapshot" }>) => void;
 }
 
+export interface Generated extends Partial<Pick<Extract<Result, { kind: "generate" }>, "steps" | "lengths" | "recording">> {
+  readonly ended: readonly Ended[];
+  readonly counts: Counts;
+  readonly tokens?: readonly (readonly number[])[];
+}
+
 /** The texts of a job; it leaves the worker early when every text has met its stop. */
-export async function generate(
-  c: Context,
-  service: Service,
-  options: GenerateOptions,
-): Promise<{ ended: Ended[]; counts: Counts; steps?: number; lengths?: readonly number[]; tokens?: readonly (readonly number[])[] }> {
+export async function generate(c: Context, service: Service, options: GenerateOptions): Promise<Generated> {
   const { model, job, stops = [], signal, onStarted, onText, onEnd, onSnapshot } = options;
   const host = hostOf(service, model);
   const enough = new AbortController();
@@ -111,13 +107,13 @@ export async function generate(
   } catch (error) {
     if (!enough.signal.aborted || signal.aborted) throw error;
   }
-  service.metrics.tokens.inc({ model: host.id }, counts.holes);
+  service.metrics.tokens.inc({ model: host.id }, counts.holes * job.count);
   if (!result || result.kind !== "generate") return { ended: all(), counts };
-  const { texts, steps, lengths } = result;
+  const { kind: _, texts, ...rest } = result;
   texts.forEach(({ text, ended }, k) => {
     // While it ran, only what had settled was told, if anything.
     if (!sequences[k]!.ended) receive(k, job.show === "settled" ? "" : text, ended);
     end(k, "limit");
   });
-  return { ended: all(), counts, steps, tokens: texts.map(({ tokens }) => tokens), ...(lengths ? { lengths } : {}) };
+  return { ended: all(), counts, tokens: texts.map(({ tokens }) => tokens), ...rest };
 }

@@ -61,13 +61,8 @@ const PAUSE = 500;
 export function modelHost({ id, connect, maxRows, queueLimit, timeLimit, onCall, onLost }: HostOptions): ModelHost {
   const queue = fairQueue<Entry>(queueLimit);
   const running = new Map<number, Entry>();
-  let [connection, born, next, ready, stopping]: [Connection | undefined, number, number, boolean, boolean] = [
-    undefined,
-    0,
-    0,
-    false,
-    false,
-  ];
+  let connection: Connection | undefined;
+  let [born, next, ready, stopping] = [0, 0, false, false];
   let card: ModelCard | undefined;
   let whenIdle: (() => void) | undefined;
   let told: { resolve: (card: ModelCard) => void; reject: (error: unknown) => void };
@@ -128,12 +123,14 @@ export function modelHost({ id, connect, maxRows, queueLimit, timeLimit, onCall,
       running.clear();
       for (const { reject } of lost)
         reject(new ApiError(503, "the model's worker stopped during this request; try again", { code: "worker_lost", retryAfter: 1 }));
-      if (stopping) return whenIdle?.();
+      if (stopping) {
+        whenIdle?.();
+        return;
+      }
       told.reject(new Error(`the worker of model ${id} stopped while it loaded${failure}`));
       onLost?.(failure);
       // Also before the model was ever loaded: whoever waits for `loaded` decides what that means.
       if (card) setTimeout(() => !stopping && begin(), Date.now() - born < SHORT_LIFE ? PAUSE : 0).unref();
-      return undefined;
     });
     // A worker that throws exits after it; the listener keeps its error from ending this process.
     current.on("error", (error) => (failure = `: ${messageOf(error)}`));

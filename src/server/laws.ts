@@ -16,6 +16,5 @@ export const laws = (app: OpenAPIHono, service: Service, schemas: Schemas): void
       schema: schemas.laws,
       answers: { "application/json": "laws: position, entropy, top (token, text, probability)" },
     },
-    (c, { model, tokens, sigma, positions, top }) =>
-      answerQuery(c, service, model, { kind: "laws", tokens, sigma, positions: positions ?? undefined, top: top ?? undefined }),
+    (c, { model, ...ask }) => answerQuery(c, service, model, { kind: "laws", ...ask }),
   );

@@ -16,6 +16,5 @@ export const likelihood = (app: OpenAPIHono, service: Service, schemas: Schemas)
       schema: schemas.likelihood,
       answers: { "application/json": "what `sedd eval --json` prints of a file" },
     },
-    (c, { model, text, samples, seed }) =>
-      answerQuery(c, service, model, { kind: "likelihood", text, samples: samples ?? undefined, seed: seed ?? undefined }),
+    (c, { model, ...ask }) => answerQuery(c, service, model, { kind: "likelihood", ...ask }),
   );

@@ -1,7 +1,6 @@
 /** POST /infill, as llama.cpp's server has it and editors speak it. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { drawSeed } from "../platform/random.ts";
 import { post } from "./body.ts";
 import { hostOf, type Service } from "./context.ts";
 import { drawOptions, generate, requestSignal, type Ended } from "./generation.ts";
@@ -25,7 +24,7 @@ export const llamaInfill = (app: OpenAPIHono, service: Service, schemas: Schemas
 async function fill(c: Context, service: Service, body: Body<"llama">): Promise<Response> {
   const { input_prefix, input_suffix, n_predict, stop, stream } = body;
   const host = hostOf(service, body.model);
-  const options = drawOptions({ ...body, seed: body.seed === -1 ? drawSeed() : body.seed });
+  const options = drawOptions({ ...body, seed: body.seed === -1 ? undefined : body.seed });
   const job: GenerateJob = {
     kind: "generate",
     ...options,

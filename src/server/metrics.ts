@@ -9,16 +9,13 @@ export interface Metrics {
   readonly callRows: Histogram<"model">;
   readonly callRuns: Histogram<"model">;
   readonly lost: Counter<"model">;
-  /** Reads the hosts' state whenever it is asked. */
-  watch(hosts: ReadonlyMap<string, ModelHost>): void;
-  /** With the process's own figures: memory, time, the event loop's delay. */
-  withProcess(): void;
   text(): Promise<{ readonly type: string; readonly body: string }>;
 }
 
 const powersOfTwo = [1, 2, 4, 8, 16, 32, 64, 128];
 
-export function createMetrics(): Metrics {
+/** Of the hosts, whose state is read whenever it is asked for, and of the process: memory, time, the event loop's delay. */
+export function createMetrics(hosts: ReadonlyMap<string, ModelHost>): Metrics {
   const registry = new Registry();
   const registers = [registry];
   const named = <T extends string>(name: string, help: string, ...labelNames: T[]) => ({
@@ -27,9 +24,17 @@ export function createMetrics(): Metrics {
     labelNames,
     registers,
   });
-  const waiting = new Gauge(named("waiting_requests", "Jobs in the queue", "model"));
-  const rows = new Gauge(named("rows_in_flight", "Texts that are being written", "model"));
-  const ready = new Gauge(named("model_ready", "1 where the model's worker answers", "model"));
+  const watch = (name: string, help: string, value: (state: ModelHost["state"]) => number) =>
+    new Gauge({
+      ...named(name, help, "model"),
+      collect() {
+        for (const [model, { state }] of hosts) this.set({ model }, value(state));
+      },
+    });
+  watch("waiting_requests", "Jobs in the queue", ({ waiting }) => waiting);
+  watch("rows_in_flight", "Texts that are being written", ({ rows }) => rows);
+  watch("model_ready", "1 where the model's worker answers", ({ ready }) => Number(ready));
+  collectDefaultMetrics({ register: registry });
   return {
     requests: new Counter(named("http_requests_total", "Requests by route and status", "route", "status")),
     seconds: new Histogram({
@@ -43,18 +48,6 @@ export function createMetrics(): Metrics {
       buckets: powersOfTwo,
     }),
     lost: new Counter(named("workers_lost_total", "Workers that died", "model")),
-    watch(hosts) {
-      for (const [gauge, value] of [
-        [waiting, ({ state }: ModelHost) => state.waiting],
-        [rows, ({ state }: ModelHost) => state.rows],
-        [ready, ({ state }: ModelHost) => Number(state.ready)],
-      ] as const) {
-        (gauge as unknown as { collect: () => void }).collect = () => {
-          for (const [model, host] of hosts) gauge.set({ model }, value(host));
-        };
-      }
-    },
-    withProcess: () => collectDefaultMetrics({ register: registry }),
     text: async () => ({ type: registry.contentType, body: await registry.metrics() }),
   };
 }

@@ -3,53 +3,52 @@
  * whom is not here (host.ts), nor what a job does (engine.ts).
  */
 import type { Template } from "../diffusion/template.ts";
-import type { Likelihood, PositionLaw, Ranking, Score } from "../objectives/sedd-model.ts";
-import type { SamplerName } from "../diffusion/sampler.ts";
+import type { Change } from "../diffusion/trajectory.ts";
+import type { LoadOptions, Model } from "../model.ts";
+import type {
+  LawsOptions,
+  Likelihood,
+  LikelihoodOptions,
+  PositionLaw,
+  Ranking,
+  SampleFrame,
+  SampleOptions,
+  Score,
+  ScoreOptions,
+} from "../objectives/sedd-model.ts";
 
 /** Texts to write. */
-export interface GenerateJob {
+export interface GenerateJob extends Pick<SampleOptions, "length" | "steps" | "sampler" | "temperature" | "topK" | "topP"> {
   readonly kind: "generate";
   readonly template: Template;
   readonly count: number;
   readonly seed: number;
-  readonly length?: number | undefined;
-  readonly steps?: number | undefined;
-  readonly sampler?: SamplerName | undefined;
-  readonly temperature?: number | undefined;
-  readonly topK?: number | undefined;
-  readonly topP?: number | undefined;
   /** What is told while it runs: nothing, text that will not change any more, or the whole text after each step that changed it. */
   readonly show: "end" | "settled" | "snapshots";
+  /** The whole run is kept: its file comes with the result, and snapshots leave out no step. */
+  readonly record?: boolean | undefined;
   /** What is told of the text: all of it, or what stands in holes; this alone ends at an end-of-text token. */
   readonly region: "all" | "holes";
 }
 
 /** A probability query. */
-export interface ScoreJob {
+export interface ScoreJob extends Pick<ScoreOptions, "samples" | "seed" | "top" | "length"> {
   readonly kind: "score";
   readonly template: string;
   readonly candidates?: readonly (string | readonly string[])[] | undefined;
-  readonly samples: number;
-  readonly seed: number;
-  readonly top?: number | undefined;
-  readonly length?: number | undefined;
 }
 
 /** The bound on −log p of a text. */
-export interface LikelihoodJob {
+export interface LikelihoodJob extends Pick<LikelihoodOptions, "samples" | "seed"> {
   readonly kind: "likelihood";
   readonly text: string;
-  readonly samples?: number | undefined;
-  readonly seed?: number | undefined;
 }
 
 /** The laws of clean tokens at positions of a noisy text. */
-export interface LawsJob {
+export interface LawsJob extends Pick<LawsOptions, "positions" | "top"> {
   readonly kind: "laws";
   readonly tokens: readonly number[];
   readonly sigma: number;
-  readonly positions?: readonly number[] | undefined;
-  readonly top?: number | undefined;
 }
 
 /** A text as tokens, or the text of each token; one of the two. */
@@ -73,7 +72,14 @@ export interface Written {
 }
 
 export type Result =
-  | { readonly kind: "generate"; readonly texts: readonly Written[]; readonly steps: number; readonly lengths?: readonly number[] }
+  | {
+      readonly kind: "generate";
+      readonly texts: readonly Written[];
+      readonly steps: number;
+      readonly lengths?: readonly number[];
+      /** The file of a recorded run. */
+      readonly recording?: string;
+    }
   | {
       readonly kind: "query";
       readonly answer:
@@ -90,38 +96,35 @@ export interface Counts {
   readonly holes: number;
 }
 
+/** A step of one text: what it changed, without the text. */
+export interface Step extends Pick<SampleFrame, "step" | "time" | "sigma"> {
+  readonly changes: readonly Pick<Change, "position" | "token" | "probability">[];
+}
+
 export type JobEvent =
   /** The job is sound and runs. */
   | ({ readonly type: "started" } & Counts)
   /** Text of a sequence that is final, to be appended; `ended` by an end-of-text token. */
   | { readonly type: "text"; readonly sequence: number; readonly text: string; readonly ended: boolean }
   /** The whole text of a sequence, to be replaced. */
-  | {
+  | ({
       readonly type: "snapshot";
-      readonly sequence: number;
-      readonly step: number;
-      readonly steps: number;
-      readonly time: number;
-      readonly sigma: number;
-      readonly text: string;
-      readonly tokens: readonly number[];
       /** Stretches of positions, in order. */
       readonly spans: readonly { readonly begin: number; readonly end: number; readonly given: boolean }[];
-      readonly changed: readonly number[];
-      readonly probability: readonly number[];
-    };
+      /** Of a recorded run: the steps since the snapshot before, all of which changed nothing. */
+      readonly between?: readonly Step[];
+    } & Omit<SampleFrame, "spans" | "done">);
 
 export type ToWorker =
   | { readonly type: "start"; readonly job: number; readonly task: Job }
   | { readonly type: "cancel"; readonly job: number };
 
 /** What a model is, once it is loaded. */
-export interface ModelCard {
-  readonly length: number;
-  readonly longest: number;
-  readonly parameterCount: number;
+export interface ModelCard extends Pick<Model, "length" | "longest" | "parameterCount"> {
   readonly vocabularySize: number;
   readonly graph: string;
+  /** The state that means open; the uniform graph has none. */
+  readonly mask?: number | undefined;
 }
 
 export type FromWorker =
@@ -149,13 +152,10 @@ export interface Connection extends Port<ToWorker, FromWorker> {
 }
 
 /** What a worker is told when it begins. */
-export interface WorkerSettings {
+export interface WorkerSettings extends Pick<LoadOptions, "device" | "weights" | "threads"> {
   /** The model as it is called outside; its folder is never told. */
   readonly id: string;
   readonly path: string;
-  readonly device?: "cpu" | "wasm" | undefined;
-  readonly weights?: "ema" | "raw" | undefined;
-  readonly threads?: number | undefined;
   /** Rows of a network call at most; 1 turns batching off. */
   readonly maxRows: number;
 }

@@ -4,7 +4,7 @@ import { hostOf, laneOf, type Service } from "./context.ts";
 import { requestSignal } from "./generation.ts";
 import type { QueryJob } from "./protocol.ts";
 
-export async function answerQuery(c: Context, service: Service, model: string | null | undefined, job: QueryJob): Promise<Response> {
+export async function answerQuery(c: Context, service: Service, model: string | undefined, job: QueryJob): Promise<Response> {
   const host = hostOf(service, model);
   const result = await host.run(job, { lane: laneOf(c, service), rows: 1, signal: requestSignal(c).signal });
   if (result.kind !== "query") throw new Error("the worker answered something else");

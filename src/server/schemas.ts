@@ -4,6 +4,7 @@
  */
 import { z } from "@hono/zod-openapi";
 import { samplerNames } from "../diffusion/sampler.ts";
+import type { Given } from "./body.ts";
 import type { Limits } from "./context.ts";
 
 /** A field that only passes where it changes nothing. */
@@ -112,6 +113,10 @@ export const schemasOf = (limits: Limits) => {
         top_k: topK,
         stream: stream.openapi({ description: "Server-sent events: text to append, as soon as everything before it is final." }),
         diffusing: z.boolean().nullish().openapi({ description: "With stream: the whole text after each step instead, to be replaced." }),
+        record: z
+          .boolean()
+          .nullish()
+          .openapi({ description: "The answer, or a stream's done, has the run as a file for sedd replay; snapshots leave out no step." }),
       })
       .refine(({ template, spans }) => (template === undefined) !== (spans === undefined), {
         path: ["template"],
@@ -190,4 +195,4 @@ export const schemasOf = (limits: Limits) => {
 };
 
 export type Schemas = ReturnType<typeof schemasOf>;
-export type Body<K extends keyof Schemas> = z.output<Schemas[K]>;
+export type Body<K extends keyof Schemas> = Given<z.output<Schemas[K]>>;

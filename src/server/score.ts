@@ -16,14 +16,5 @@ export const score = (app: OpenAPIHono, service: Service, schemas: Schemas): voi
       schema: schemas.score,
       answers: { "application/json": "what `sedd score --json` prints" },
     },
-    (c, { model, template, candidates, samples, seed, top, length }) =>
-      answerQuery(c, service, model, {
-        kind: "score",
-        template,
-        candidates: candidates ?? undefined,
-        samples: samples ?? 64,
-        seed: seed ?? 0,
-        top: top ?? undefined,
-        length: length ?? undefined,
-      }),
+    (c, { model, ...ask }) => answerQuery(c, service, model, { kind: "score", ...ask }),
   );

@@ -20,13 +20,16 @@ export function requireKey(key: string): MiddlewareHandler {
   };
 }
 
+/** Names and addresses by which a machine reaches itself alone. */
+export const isLoopback = (host: string): boolean => /^(localhost|127(\.\d+){3}|::1|\[::1\])$/i.test(host);
+
 /**
  * On loopback alone: refuses other names for this host. A page of the internet whose name was made to point to 127.0.0.1 (DNS rebinding) would be of the
  * server's own origin otherwise.
  */
 export const onlyLocalNames: MiddlewareHandler = async (c, next) => {
   const host = c.req.header("host") ?? "";
-  if (!/^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/i.test(host))
+  if (!isLoopback(host.replace(/:\d+$/, "")))
     throw new ApiError(403, "this server listens on loopback and answers to its local names alone, such as 127.0.0.1 or localhost");
   await next();
 };
@@ -36,10 +39,10 @@ export const allowOrigins = (origins: readonly string[]): MiddlewareHandler =>
   cors({ origin: [...origins], allowMethods: ["GET", "POST"], allowHeaders: ["authorization", "content-type"], maxAge: 600 });
 
 /**
- * For every answer. Opener and embedder policies isolate the origin, which is what gives a page threads for WebAssembly. `styles` are digests of style sheets
- * that stand in pages: all that an answer may use, unless it has a content security policy of its own.
+ * For every answer. Opener and embedder policies isolate the origin, which is what gives a page threads for WebAssembly. `style` is the digest of the style
+ * sheet that stands in pages: all that an answer may use, unless it has a content security policy of its own.
  */
-export function headers(styles: readonly string[]): MiddlewareHandler {
+export function headers(style: string): MiddlewareHandler {
   const secure = secureHeaders({
     crossOriginEmbedderPolicy: "require-corp",
     crossOriginOpenerPolicy: "same-origin",
@@ -48,8 +51,7 @@ export function headers(styles: readonly string[]): MiddlewareHandler {
     xFrameOptions: "DENY",
     strictTransportSecurity: false, // for the proxy that has the certificate to say
   });
-  const style = styles.map((digest) => `'sha256-${digest}'`).join(" ");
-  const policy = `default-src 'none'; style-src ${style}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+  const policy = `default-src 'none'; style-src 'sha256-${style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
   return async (c, next) => {
     await secure(c, next);
     if (!c.res.headers.has("content-security-policy")) c.res.headers.set("content-security-policy", policy);

@@ -10,6 +10,7 @@ import { createMetrics } from "./metrics.ts";
 import { namesOf } from "./names.ts";
 import { builtPage, shippedFolder } from "./page-files.ts";
 import type { Connection, WorkerSettings } from "./protocol.ts";
+import { isLoopback } from "./security.ts";
 import type { Settings } from "./settings.ts";
 import { startWorker } from "./worker.ts";
 
@@ -35,9 +36,8 @@ export async function serve(settings: Settings, { log, connect = startWorker, pa
     { level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime },
     log as { write(line: string): void },
   );
-  const metrics = createMetrics();
-  metrics.withProcess();
   const hosts = new Map<string, ModelHost>();
+  const metrics = createMetrics(hosts);
   const shipped = new Map<string, string>();
   const stopHosts = (grace: number) => Promise.all([...hosts.values()].map((host) => host.stop(grace)));
   let stopping = false;
@@ -66,7 +66,6 @@ export async function serve(settings: Settings, { log, connect = startWorker, pa
         }),
       );
     }
-    metrics.watch(hosts);
     const app = createApp({
       service: {
         hosts,
@@ -115,8 +114,6 @@ export async function serve(settings: Settings, { log, connect = startWorker, pa
     throw error;
   }
 }
-
-const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127(\.\d+){3}$/.test(host);
 
 function listen(server: Server, { host, port }: Pick<Settings, "host" | "port">): Promise<string> {
   return new Promise((resolve, reject) => {

@@ -2,12 +2,11 @@
  * A server's settings: flags before environment (SEDD_…) before configuration file before defaults. The three say the same things by the same names: `--api-key`,
  * SEDD_API_KEY and `apiKey`.
  */
-import { parse } from "yaml";
 import { z } from "zod";
-import { readText } from "#platform";
 import { isObject } from "../formats/json.ts";
+import { readYaml } from "../formats/yaml.ts";
 import { DEFAULT_MODEL } from "../model.ts";
-import { messageOf, UserError } from "../platform/errors.ts";
+import { UserError } from "../platform/errors.ts";
 
 const texts = z.union([
   z
@@ -98,13 +97,7 @@ function plain(name: string, text: string): unknown {
 }
 
 async function readConfiguration(file: string): Promise<Record<string, unknown>> {
-  let value: unknown;
-  try {
-    value = parse(await readText(file));
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw new UserError(`${file}: is neither YAML nor JSON: ${messageOf(error).split("\n")[0]}`);
-  }
+  const value = await readYaml(file);
   if (!isObject(value)) throw new UserError(`${file}: expected settings by name, for example port: 8080`);
   return value;
 }

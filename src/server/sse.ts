@@ -9,8 +9,11 @@ import { apiError } from "./errors.ts";
 export interface Sender {
   /** Makes the answer begin. */
   begin(): void;
-  /** @param replaces an unsent message of the same key is dropped for this one */
-  send(data: unknown, replaces?: string): void;
+  /**
+   * @param replaces an unsent message of the same key is dropped for this one
+   * @param merge makes one message of the unsent one and this, where something of it must not be lost
+   */
+  send<T>(message: T, replaces?: string, merge?: (unsent: T, message: T) => T): void;
 }
 
 export interface EventOptions {
@@ -25,18 +28,17 @@ export async function respondWithEvents(
   work: (sender: Sender) => Promise<void>,
   { doneMark, onGone }: EventOptions,
 ): Promise<Response> {
-  const box: { data: string; key: string | undefined }[] = [];
+  const box: { message: unknown; key: string | undefined }[] = [];
   let wake = (): void => undefined;
   let begin = (): void => undefined;
   const begun = new Promise<void>((resolve) => (begin = resolve));
   let finished = false;
   const sender: Sender = {
     begin,
-    send(value, key) {
-      const data = JSON.stringify(value);
-      const old = key === undefined ? undefined : box.find((message) => message.key === key);
-      if (old) old.data = data;
-      else box.push({ data, key });
+    send(message, key, merge = (_, latest) => latest) {
+      const old = key === undefined ? undefined : box.find((unsent) => unsent.key === key);
+      if (old) old.message = merge(old.message as typeof message, message);
+      else box.push({ message, key });
       begin();
       wake();
     },
@@ -54,8 +56,8 @@ export async function respondWithEvents(
     // A comment, which clients pass over: with it the headers leave.
     await stream.write(": begun\n\n");
     for (;;) {
-      const message = box.shift();
-      if (message) await stream.writeSSE({ data: message.data });
+      const next = box.shift();
+      if (next) await stream.writeSSE({ data: JSON.stringify(next.message) });
       else if (finished) break;
       else await new Promise<void>((resolve) => (wake = resolve));
     }

@@ -15,5 +15,5 @@ export const tokens = (app: OpenAPIHono, service: Service, schemas: Schemas): vo
       schema: schemas.tokens,
       answers: { "application/json": "tokens, and texts, one for each" },
     },
-    (c, { model, text, tokens }) => answerQuery(c, service, model, { kind: "tokens", text, tokens }),
+    (c, { model, ...ask }) => answerQuery(c, service, model, { kind: "tokens", ...ask }),
   );

@@ -1,5 +1,19 @@
 /** A backend that writes the position's number at every position, one a step, as fast as it is let. */
+import type { Trajectory } from "sedd";
 import type { Backend, Frame } from "../../playground/backend/backend.ts";
+
+/** Stands for the recordings of runs whose steps no test reads in them: one text of one token, in which nothing moves. */
+export const noTrajectory: Trajectory = {
+  run: {
+    ...{ package: "0.1.0", model: "fake", verb: "infill", template: [{ given: [0] }], options: { seed: 1 } },
+    ...{ graph: { kind: "absorb", vocabularySize: 100 }, noise: { kind: "loglinear", eps: 1e-3 } },
+  },
+  frames: [{ step: 0, time: 1, sigma: 1, changes: 0 }],
+  start: [[0]],
+  changes: [],
+  tokens: [[0]],
+  texts: [""],
+};
 
 export interface FakeOptions {
   readonly length?: number;
@@ -31,7 +45,7 @@ export function fakeBackend({ length = 4, pause = async () => undefined }: FakeO
           onFrame(frame);
         });
       }
-      return { texts: texts.map(String), tokens: texts, milliseconds: 1 };
+      return { texts: texts.map(String), tokens: texts, milliseconds: 1, trajectory: noTrajectory };
     },
     laws: unused,
     likelihood: unused,

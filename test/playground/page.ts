@@ -1,11 +1,12 @@
-/** The page as it is published, in a real browser, with the shipped model beside it. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+/** The page as it is published, in a real browser, with the shipped model beside it under another name. */
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AxeResults } from "axe-core";
+import axe from "axe-core";
 import type { Page } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, expect } from "vitest";
+import { modelIndex } from "../../src/server/page-files.ts";
 import { ISOLATED, serveFolders, withPage, type PageOptions, type Served } from "../browser/chromium.ts";
 import { root } from "../house/tools.ts";
 
@@ -16,9 +17,12 @@ export function builtPage(): (hash: string, use: (page: Page) => Promise<void>, 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "sedd-page-"));
     await build({ configFile: join(root, "playground", "vite.config.ts"), build: { outDir: folder }, logLevel: "warn" });
+    const model = join(root, "models", "fairytales");
+    await mkdir(join(folder, "models"));
+    await writeFile(join(folder, "models", "index.json"), await modelIndex([["tales", model]]));
     const folders = {
       "/": folder,
-      "/models/": join(root, "models"),
+      "/models/tales/": model,
       "/runtime/": join(root, "node_modules", "onnxruntime-web", "dist"),
     };
     served = await serveFolders(folders, { headers: ISOLATED });
@@ -39,14 +43,27 @@ export async function write(page: Page): Promise<void> {
 
 export const done = (page: Page): Promise<void> => page.getByRole("status").filter({ hasText: "Done in" }).waitFor({ timeout: 100_000 });
 
-/** Axe finds nothing in light or dark, and nothing is wider than a small screen. */
+/** The model has told the text of every token that is shown. */
+export const textsKnown = async (page: Page): Promise<void> =>
+  void (await page.waitForFunction(() => [...document.querySelectorAll(".tokens")].every(({ textContent }) => !textContent.includes("…"))));
+
+/** Axe finds nothing in what is shown now. */
 export async function expectAccessible(page: Page): Promise<void> {
-  await page.evaluate(await readFile(join(root, "node_modules", "axe-core", "axe.min.js"), "utf8"));
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run());
+  expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)).toEqual([]);
+}
+
+/** Nothing is wider than the screen. */
+export const expectNoWider = async (page: Page, width: number): Promise<void> =>
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
+
+/** Axe finds nothing in light or dark, and nothing is wider than a small screen. */
+export async function expectAccessibleAnywhere(page: Page): Promise<void> {
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme });
-    const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run());
-    expect(violations.map(({ id, nodes }) => `${colorScheme}: ${id}: ${nodes.map(({ html }) => html).join(" ")}`)).toEqual([]);
+    await expectAccessible(page);
   }
   await page.setViewportSize({ width: 360, height: 740 });
-  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+  await expectNoWider(page, 360);
 }

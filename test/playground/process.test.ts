@@ -1,5 +1,4 @@
 /** The Process view's world: its trajectories follow exp(σQ), and its reverse process ends at the data. */
-import axe from "axe-core";
 import type { Locator, Page } from "playwright-core";
 import { absorb, concreteScore, geometric, logLinear, marginal, sampleFrom, transitionMatrix, uniform, type Graph } from "sedd";
 import { describe, expect, it } from "vitest";
@@ -9,7 +8,7 @@ import { drawEvents, stateAt } from "../../playground/process/forward.ts";
 import { graphs, nameOf, sentenceLength, sentences, words } from "../../playground/process/world.ts";
 import { inChromium } from "../browser/chromium.ts";
 import { chiSquare, chiSquareLimit, totalVariation } from "../support/statistics.ts";
-import { builtPage } from "./page.ts";
+import { builtPage, expectAccessible, expectNoWider } from "./page.ts";
 
 const kinds = graphs.map((graph): [string, Graph] => [graph.kind, graph]);
 const most = geometric().sigma(1);
@@ -173,7 +172,7 @@ inChromium("Process, in a browser", () => {
         await page.keyboard.press(key);
         for (const [kind, graph] of kinds) {
           const wanted = marginal(graph, [0, 1, 0, 0, 0], geometric().sigma(t));
-          await expect.poll(() => cells(law(page, kind), 3), `${kind} at ${t}`).toEqual([...wanted].map(figure));
+          await expect.poll(() => cells(law(page, kind), 3), { message: `${kind} at ${t}` }).toEqual([...wanted].map(figure));
         }
       }
     }));
@@ -241,10 +240,8 @@ inChromium("Process, in a browser", () => {
       "view=process",
       async (page) => {
         await page.getByRole("table").first().waitFor();
-        expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
-        await page.evaluate(axe.source);
-        const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run());
-        expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)).toEqual([]);
+        await expectNoWider(page, width);
+        await expectAccessible(page);
       },
       { colorScheme, viewport: { width, height: 800 } },
     ),

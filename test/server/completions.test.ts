@@ -37,6 +37,8 @@ test("plain, with a suffix, several texts, several prompts: what the model itsel
   const drawn = await client.completions.create({ model: "tiny", prompt: "", max_tokens: 5 });
   expect(drawn.choices[0]!.text).toHaveLength(5);
   expect(drawn).toHaveProperty("seed", expect.any(Number));
+  // 8, 8, 4 texts of 8, and 5.
+  expect(await (await fetch(`${served.address}/metrics`)).text()).toContain('sedd_written_tokens_total{model="tiny"} 53\n');
   await model.dispose();
 });
 

@@ -4,14 +4,13 @@
  * sends as many to a real `sedd serve` with the shipped model, then half as many ordinary ones, and prints how its memory grew over them.
  */
 import { spawn } from "node:child_process";
-import { request } from "node:http";
 import { join } from "node:path";
 import { gunzipSync, inflateSync } from "node:zlib";
 import fc from "fast-check";
 import { expect, onTestFinished, test } from "vitest";
 import { packageFolder } from "#platform";
 import { mutated, valid, type Schema } from "./schema-bodies.ts";
-import { serveTiny } from "./support.ts";
+import { raw, serveTiny } from "./support.ts";
 
 const long = Number(process.env["SEDD_FUZZ"] ?? 0);
 const JSON_TYPE = { "content-type": "application/json" };
@@ -28,25 +27,13 @@ interface Answer {
   readonly text: string;
 }
 
-const send = (address: string, { method, path, headers, body }: Sent): Promise<Answer> =>
-  new Promise((resolve, reject) => {
-    const { hostname, port } = new URL(address);
-    // A connection for each: one that is kept may be closed by the server in the moment it is used again.
-    const outgoing = request({ hostname, port, method, path, headers: { ...headers }, agent: false }, async (message) => {
-      const pieces: Buffer[] = [];
-      for await (const piece of message) pieces.push(piece as Buffer);
-      // A request may have asked for it.
-      const decode = { gzip: gunzipSync, deflate: inflateSync }[message.headers["content-encoding"] ?? ""] ?? ((bytes: Buffer) => bytes);
-      const whole = Buffer.concat(pieces);
-      resolve({
-        status: message.statusCode!,
-        type: message.headers["content-type"] ?? "",
-        text: (whole.length ? decode(whole) : whole).toString(),
-      });
-    });
-    outgoing.on("error", reject);
-    outgoing.end(body);
-  });
+async function send(address: string, { method, path, headers, body }: Sent): Promise<Answer> {
+  const answer = await raw(address, path, headers, method, body);
+  // A request may have asked for it.
+  const decode = { gzip: gunzipSync, deflate: inflateSync }[answer.headers["content-encoding"] ?? ""] ?? ((bytes: Buffer) => bytes);
+  const text = (answer.body.length ? decode(answer.body) : answer.body).toString();
+  return { status: answer.status, type: answer.headers["content-type"] ?? "", text };
+}
 
 /** What may be sent, by the document of the server at an address. */
 async function requestsOf(address: string): Promise<fc.Arbitrary<Sent>> {

@@ -1,12 +1,11 @@
 /** The page and its files over HTTP: what is served, to whom, and how caches and ranges are answered. */
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { request } from "node:http";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { packageFolder } from "#platform";
 import { runtimeFolder } from "../../src/server/page-files.ts";
 import { temporaryFolder } from "../cli/support.ts";
-import { serveTiny } from "./support.ts";
+import { raw, serveTiny } from "./support.ts";
 
 const script = `console.log("${"page ".repeat(2000)}");\n`;
 
@@ -20,19 +19,6 @@ async function builtPage(): Promise<string> {
   await writeFile(join(folder, "secret.txt"), "not of the page");
   return folder;
 }
-
-/** A request as it is: `fetch` would tidy up its path. */
-const raw = (address: string, path: string, headers: Record<string, string> = {}, method = "GET") =>
-  new Promise<{ status: number; headers: Record<string, unknown>; body: Buffer }>((resolve, reject) => {
-    const { hostname, port } = new URL(address);
-    request({ hostname, port, path, method, headers }, async (message) => {
-      const pieces: Buffer[] = [];
-      for await (const piece of message) pieces.push(piece as Buffer);
-      resolve({ status: message.statusCode!, headers: message.headers, body: Buffer.concat(pieces) });
-    })
-      .on("error", reject)
-      .end();
-  });
 
 test("the page, its assets, the runtime and shipped models, without a key; nothing else of any folder", async () => {
   const { address } = await serveTiny({ apiKey: "a-long-secret", model: ["renamed=fairytales"] }, { page: await builtPage() });

@@ -1,9 +1,8 @@
 /** The routes that are ours or llama.cpp's, the ones for machines, and what no answer may hold. */
-import { get } from "node:http";
 import { expect, test } from "vitest";
 import { load } from "../../src/model.ts";
 import type { Connection } from "../../src/server/protocol.ts";
-import { eventsOf, inThread, serveTiny } from "./support.ts";
+import { eventsOf, inThread, raw, serveTiny } from "./support.ts";
 
 interface Texts {
   readonly texts: readonly { readonly text: string; readonly tokens: number[] }[];
@@ -175,11 +174,7 @@ test("wrong requests: envelope, status, and nothing of the inside", async () => 
     expect(text).not.toMatch(/\.ts|\.js|at .*:\d+:\d+/);
   }
   // A name that a page of the internet had made to point here.
-  const { port } = new URL(served.address);
-  const status = await new Promise((resolve) =>
-    get({ port, path: "/health", headers: { host: "evil.example" } }, ({ statusCode }) => resolve(statusCode)),
-  );
-  expect(status).toBe(403);
+  expect((await raw(served.address, "/health", { host: "evil.example" })).status).toBe(403);
   expect(served.log()).not.toContain("aaaa");
   expect(served.log()).toContain('"route":"/v1/completions"');
 });

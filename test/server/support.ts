@@ -1,6 +1,7 @@
 /** A server on a free port with a tiny model, whose "worker" runs in this thread: what is tested is all but the thread. */
 import { MessageChannel } from "node:worker_threads";
 import { mkdir } from "node:fs/promises";
+import { request, type IncomingHttpHeaders } from "node:http";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { serveJobs } from "../../src/server/engine.ts";
@@ -30,6 +31,24 @@ export function inThread(settings: WorkerSettings): Connection {
       port1.close();
       port2.close();
       for (const exit of exits) exit();
+    },
+  };
+}
+
+/** A worker whose events all come in the moment in which their job is done, before a client can read any: what a very slow one finds. */
+export function atOnce(settings: WorkerSettings): Connection {
+  const worker = inThread(settings);
+  return {
+    ...worker,
+    on(event: string, listener: (message: never) => void) {
+      const held: FromWorker[] = [];
+      const hear = listener as (message: FromWorker) => void;
+      if (event !== "message") return worker.on(event as "exit", listener as () => void);
+      return worker.on(event, (message) => {
+        if (message.type === "event") return void held.push(message);
+        if (message.type === "done") for (const each of held.splice(0)) hear(each);
+        hear(message);
+      });
     },
   };
 }
@@ -71,6 +90,26 @@ export async function serveTiny(
       }),
   };
 }
+
+/** A request as it is: `fetch` would tidy up its path and headers. */
+export const raw = (
+  address: string,
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+  method = "GET",
+  body?: string | Uint8Array,
+): Promise<{ status: number; headers: IncomingHttpHeaders; body: Buffer }> =>
+  new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(address);
+    // A connection for each: one that is kept may be closed by the server in the moment it is used again.
+    const outgoing = request({ hostname, port, path, method, headers: { ...headers }, agent: false }, async (message) => {
+      const pieces: Buffer[] = [];
+      for await (const piece of message) pieces.push(piece as Buffer);
+      resolve({ status: message.statusCode!, headers: message.headers, body: Buffer.concat(pieces) });
+    });
+    outgoing.on("error", reject);
+    outgoing.end(body);
+  });
 
 /** The data of server-sent events, parsed; "[DONE]" as it is. */
 export async function eventsOf(response: Response): Promise<unknown[]> {

@@ -1,0 +1,62 @@
+/** Fields of the forms that ask the model to write. */
+import type { ComponentChildren, Ref } from "preact";
+import { ask, asked, samplers, type Asked } from "../session/link.ts";
+
+export interface TemplateFieldProps {
+  readonly rows: number;
+  readonly area?: Ref<HTMLTextAreaElement>;
+  /** How holes are written. */
+  readonly children: ComponentChildren;
+}
+
+export const TemplateField = ({ rows, area = null, children }: TemplateFieldProps) => (
+  <>
+    <label for="template">A text with holes</label>
+    <textarea
+      id="template"
+      ref={area}
+      rows={rows}
+      required
+      aria-describedby="template-help"
+      value={asked.value.template}
+      onInput={(event) => ask({ template: event.currentTarget.value })}
+    />
+    <p id="template-help" class="quiet">
+      {children}
+    </p>
+  </>
+);
+
+export const SamplerField = () => (
+  <label>
+    Sampler
+    <select value={asked.value.sampler} onChange={(event) => ask({ sampler: event.currentTarget.value as Asked["sampler"] })}>
+      {samplers.map((name) => (
+        <option key={name}>{name}</option>
+      ))}
+    </select>
+  </label>
+);
+
+export interface NumberFieldProps {
+  readonly label: string;
+  readonly value: number;
+  readonly min: number;
+  readonly max: number;
+  /** Left out: whole numbers. */
+  readonly step?: number;
+  /** What the field itself refuses is not told. */
+  readonly onValue: (value: number) => void;
+}
+
+export const NumberField = ({ label, onValue, ...input }: NumberFieldProps) => (
+  <label>
+    {label}
+    <input
+      type="number"
+      required
+      {...input}
+      onInput={({ currentTarget }) => currentTarget.validity.valid && onValue(currentTarget.valueAsNumber)}
+    />
+  </label>
+);
