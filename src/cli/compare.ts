@@ -28,20 +28,21 @@ export const define: Define = (command, io) =>
     .action((recipe: string | undefined, options: Options) => run(recipe, options, io));
 
 async function run(given: string | undefined, { quick, out }: Options, io: Io): Promise<void> {
-  const [{ readComparison }, { compareObjectives }, { duration, statusLine, trainingProgress }, { UserError }] = await Promise.all([
-    import("../evaluation/comparison-recipe.ts"),
-    import("../evaluation/comparison.ts"),
-    import("./progress.ts"),
-    import("../platform/errors.ts"),
-  ]);
+  const [{ readComparison }, { compareObjectives }, { duration, lineParts, statusLine, trainingProgress }, { UserError }] =
+    await Promise.all([
+      import("../evaluation/comparison-recipe.ts"),
+      import("../evaluation/comparison.ts"),
+      import("./progress.ts"),
+      import("../platform/errors.ts"),
+    ]);
   if (quick && given !== undefined) throw new UserError(`recipe ${given}: --quick has its own, ${QUICK}; give one of them`);
   const path = given ?? (quick ? QUICK : FULL);
   const recipe = await readComparison(path);
   const folder = out ?? defaultOut(path);
-  let progress: ReturnType<typeof trainingProgress> | undefined;
+  const progress = new Map<string, ReturnType<typeof trainingProgress>>();
   const line = io.stderr.isTTY ? statusLine(io.stderr) : undefined;
+  const partOf = line && lineParts(line);
   const say = (text: string): void => {
-    progress?.close();
     line?.clear();
     notice(io, text);
   };
@@ -56,9 +57,10 @@ async function run(given: string | undefined, { quick, out }: Options, io: Io): 
       signal: io.signal,
       onTraining(name, steps, { done, total }) {
         say(`training ${done} of ${total}: ${name}, ${steps} steps`);
-        progress = trainingProgress(io.stderr, steps);
+        progress.set(name, trainingProgress(io.stderr, steps, { name, line: partOf?.(name) }));
       },
-      onMetric: (metric) => metric.kind !== "sample" && progress?.metric(metric),
+      onTrained: (name) => progress.get(name)?.close(),
+      onMetric: (name, metric) => metric.kind !== "sample" && progress.get(name)?.metric(metric),
       onStep: (name, what) => line?.update(`${name}: ${what}`),
       onMeasure: (name, { measure, kept, seconds }, { done, total }) =>
         say(`measurement ${done} of ${total}: ${name} ${measure}, ${kept ? "kept" : duration(seconds)}`),
@@ -66,7 +68,6 @@ async function run(given: string | undefined, { quick, out }: Options, io: Io): 
     const names = Object.keys(report.models).length;
     say(`${names} models compared; the report is ${written ? "" : "as it was: "}${joinPath(folder, "report.html")}`);
   } finally {
-    progress?.close();
     line?.clear();
     io.signal.removeEventListener("abort", stopping);
   }

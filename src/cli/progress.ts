@@ -24,6 +24,21 @@ export function statusLine(output: Output): StatusLine {
   };
 }
 
+/** Parts of one line, of several things that go on at once. */
+export function lineParts(line: StatusLine): (name: string) => StatusLine {
+  const parts = new Map<string, string>();
+  return (name) => ({
+    update(text) {
+      parts.set(name, text);
+      line.update([...parts.values()].join("  |  "));
+    },
+    clear() {
+      parts.delete(name);
+      line.clear();
+    },
+  });
+}
+
 /** Seconds as people read them: "0.8 s", "42 s", "3 min 20 s", "2 h 05 min". */
 export function duration(seconds: number): string {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
@@ -69,9 +84,17 @@ const RECENT = 50;
 const LINE_SECONDS = 30;
 const LINE_SHARE = 1 / 20;
 
-/** @param steps the steps of the whole run */
-export function trainingProgress(output: Output, steps: number): TrainingProgress {
-  const line = output.isTTY ? statusLine(output) : undefined;
+/**
+ * @param steps the steps of the whole run
+ * @param among what it is called, and its part of the line, where several go on at once
+ */
+export function trainingProgress(
+  output: Output,
+  steps: number,
+  among?: { readonly name: string; readonly line: StatusLine | undefined },
+): TrainingProgress {
+  const line = among ? among.line : output.isTTY ? statusLine(output) : undefined;
+  const prefix = among ? `${among.name}: ` : "";
   let [sum, weight] = [0, 0];
   let validated = "";
   let first: Extract<Metric, { kind: "step" }> | undefined;
@@ -83,7 +106,7 @@ export function trainingProgress(output: Output, steps: number): TrainingProgres
     output.write(`${text}\n`);
   };
   const describe = ({ step, tokens, seconds }: Extract<Metric, { kind: "step" }>): string => {
-    const parts = [`step ${step}/${steps}`, `loss ${(sum / weight).toFixed(3)}`, ...(validated ? [validated] : [])];
+    const parts = [`${prefix}step ${step}/${steps}`, `loss ${(sum / weight).toFixed(3)}`, ...(validated ? [validated] : [])];
     const from = recent[0]!;
     if (seconds > from.seconds)
       parts.push(`${Math.round((tokens - from.tokens) / (seconds - from.seconds)).toLocaleString("en-US")} tokens/s`);
@@ -96,10 +119,10 @@ export function trainingProgress(output: Output, steps: number): TrainingProgres
   return {
     metric(metric) {
       if (metric.kind === "sample")
-        return print(`--- step ${metric.step}, sample of seed ${metric.seed} ---\n${printable(metric.text)}\n---`);
+        return print(`--- ${prefix}step ${metric.step}, sample of seed ${metric.seed} ---\n${printable(metric.text)}\n---`);
       if (metric.kind === "validation") {
         validated = `${metric.measure} ${metric.natsPerToken.toFixed(3)} ± ${metric.standardError.toFixed(3)}`;
-        if (!line) print(`step ${metric.step}/${steps}  validation ${validated} nats a token`);
+        if (!line) print(`${prefix}step ${metric.step}/${steps}  validation ${validated} nats a token`);
         return;
       }
       const { step, tokens, seconds, loss } = metric;

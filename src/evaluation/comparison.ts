@@ -32,7 +32,8 @@ export interface ComparisonOptions {
   readonly signal?: AbortSignal | undefined;
   /** A training begins, or is looked at: which one of how many. */
   readonly onTraining?: ((name: string, steps: number, place: Place) => void) | undefined;
-  readonly onMetric?: ((metric: Metric) => void) | undefined;
+  readonly onTrained?: ((name: string) => void) | undefined;
+  readonly onMetric?: ((name: string, metric: Metric) => void) | undefined;
   /** How far the measurement under way is, in words. */
   readonly onStep?: ((name: Contestant, what: string) => void) | undefined;
   readonly onMeasure?: ((name: Contestant, progress: Progress, place: Place) => void) | undefined;
@@ -71,21 +72,46 @@ async function checkBefore({ common: { tokenizer }, judge, length, evaluation }:
   if (typeof judge === "string") await (await loadJudge(judge, {})).dispose();
 }
 
-async function trainAll({ recipe, out, signal, onTraining, onMetric }: ComparisonOptions): Promise<Map<Contestant, Trained>> {
-  const { contestants, judge } = recipe;
-  const total = contestants.size + Number(typeof judge !== "string");
-  const trained = new Map<Contestant, Trained>();
-  const trainOne = (name: string, plan: Plan, done: number): Promise<Trained> =>
-    trainContestant(plan, joinPath(out, name), { signal, onMetric, onBegin: (steps) => onTraining?.(name, steps, { done, total }) });
-  for (const [name, plan] of contestants) trained.set(name, await trainOne(name, plan, trained.size + 1));
-  if (typeof judge !== "string") await trainOne(JUDGE, judge, total);
-  return trained;
+/** In the recipe's order, as many at once as there are cores for the threads of each. Where one fails, the others stop and are saved. */
+async function trainAll({ recipe, out, signal, onTraining, onTrained, onMetric }: ComparisonOptions): Promise<Map<Contestant, Trained>> {
+  const { contestants, judge, common } = recipe;
+  const plans: [string, Plan][] = [...contestants, ...(typeof judge === "string" ? [] : [[JUDGE, judge] as const])].map(([name, plan]) => [
+    name,
+    plan,
+  ]);
+  const failed = new AbortController();
+  const either = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
+  const trained = new Map<string, Trained>();
+  let begun = 0;
+  const lane = async (): Promise<void> => {
+    while (begun < plans.length) {
+      either.throwIfAborted();
+      const [name, plan] = plans[begun++]!;
+      const place = { done: begun, total: plans.length };
+      const result = await trainContestant(plan, joinPath(out, name), {
+        signal: either,
+        onMetric: (metric) => onMetric?.(name, metric),
+        onBegin: (steps) => onTraining?.(name, steps, place),
+      });
+      trained.set(name, result);
+      onTrained?.(name);
+    }
+  };
+  const lanes = Array.from({ length: Math.max(1, Math.floor(cores() / (common.threads ?? cores()))) }, () =>
+    lane().catch((error: unknown) => {
+      failed.abort(error);
+      throw error;
+    }),
+  );
+  await Promise.allSettled(lanes);
+  either.throwIfAborted();
+  return new Map([...contestants.keys()].map((name) => [name, trained.get(name)!]));
 }
 
 async function measureAll(options: ComparisonOptions, trained: ReadonlyMap<Contestant, Trained>): Promise<Report> {
   const { recipe, out, signal, onMeasure, onStep } = options;
   const { length, evaluation: settings, common } = recipe;
-  const runtime: CompileOptions = { threads: common.threads ?? cores(), spinning: false };
+  const runtime: CompileOptions = { threads: cores(), spinning: false };
   const judge = await loadJudge(typeof recipe.judge === "string" ? recipe.judge : joinPath(out, JUDGE), runtime);
   try {
     const tokenizer = await loadTokenizer(joinPath(out, [...trained.keys()][0]!, "tokenizer.json"));

@@ -85,7 +85,7 @@ test("a run of another recipe in a contestant's folder is refused; one that is g
   const first = await runComparison(setting);
   rmSync(join(setting.out, "ar", "checkpoint.safetensors"));
   const trained: string[] = [];
-  const again = await runComparison(setting, { onMetric: ({ kind }) => void trained.push(kind) });
+  const again = await runComparison(setting, { onMetric: (_, { kind }) => void trained.push(kind) });
   expect(trained).toContain("step");
   const { trainingSeconds: _, curve: __, ...model } = again.report.models.ar!;
   expect(first.report.models.ar).toMatchObject({ likelihood: model.likelihood!, samples: model.samples! });
@@ -96,7 +96,7 @@ test("a run of another recipe in a contestant's folder is refused; one that is g
 
 test("tokens become steps, σ goes to those that are told it, and the judge has what it is given besides", async () => {
   const { contestants, judge, length } = await readComparison("recipes/compare.yaml");
-  expect([...contestants.values()].map(({ recipe }) => recipe.schedule.steps)).toEqual(Array.from({ length: 6 }, () => 4000));
+  expect([...contestants.values()].map(({ recipe }) => recipe.schedule.steps)).toEqual(Array.from({ length: 6 }, () => 4200));
   expect([...contestants].map(([name, { recipe }]) => [name, recipe.network.conditioning])).toEqual([
     ["sedd-absorb", 64],
     ["sedd-uniform", 64],
@@ -106,7 +106,7 @@ test("tokens become steps, σ goes to those that are told it, and the judge has 
     ["sedd-l2", 64],
   ]);
   expect(judge).toMatchObject({
-    recipe: { objective: { kind: "ar" }, schedule: { steps: 12_000, warmup: 100 }, seed: 2, network: { hidden: 256 } },
+    recipe: { objective: { kind: "ar" }, schedule: { steps: 8400, warmup: 100 }, seed: 2, network: { hidden: 256 } },
   });
   expect(length).toBe(256);
   await readComparison("recipes/compare-quick.yaml");

@@ -1,9 +1,13 @@
 /** A whole comparison, of all objectives, from recipe to report; a second one, one that was stopped, and one with other weights. */
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { cores } from "#platform";
+import { readComparison } from "../../src/evaluation/comparison-recipe.ts";
 import type { MeasureName } from "../../src/evaluation/evaluate.ts";
 import { contestantNames, reportSchema, type Report } from "../../src/evaluation/report/schema.ts";
+import { readModel } from "../../src/model.ts";
+import { train } from "../../src/training/train.ts";
 import { comparisonSetting, reportOf, runComparison } from "./comparison-fixture.ts";
 
 /** Files with the time of their last change; locks come and go. */
@@ -91,15 +95,34 @@ test("minutes of training are steps by the clock of the first ones, and the same
     return report.models.ar!;
   };
   const { tokensSeen, trainingSeconds } = await trained();
-  expect(begun.slice(0, 2)).toEqual([
+  const of = (which: string) => begun.filter(([name]) => name === which);
+  expect(of("ar")).toEqual([
     ["ar", 30],
     ["ar", tokensSeen / 64],
   ]);
-  expect(begun.at(-1)).toEqual(["judge", 8]);
+  expect(of("judge")).toEqual([["judge", 8]]);
   expect(tokensSeen / 64).toBeGreaterThan(30);
   expect(trainingSeconds).toBeGreaterThan(0.2);
   expect(trainingSeconds).toBeLessThan(12);
   begun.length = 0;
   expect(await trained()).toMatchObject({ tokensSeen, trainingSeconds });
-  expect(begun).toEqual([["ar", tokensSeen / 64], ["judge", 8]]); // prettier-ignore
+  expect(of("ar")).toEqual([["ar", tokensSeen / 64]]);
+  expect(of("judge")).toEqual([["judge", 8]]);
+});
+
+test("trainings side by side are those that come one after another, to the bit; where one is refused the other is kept", async () => {
+  const setting = comparisonSetting((recipe) => (recipe.contestants = { "sedd-absorb": {}, ar: {} }));
+  const { contestants } = await readComparison(setting.recipe);
+  const ar = contestants.get("ar")!.recipe;
+  await train({ recipe: { ...ar, seed: 9 }, out: join(setting.out, "ar") });
+  await expect(runComparison(setting)).rejects.toThrow(/seed: 1, but the run in .*ar .* was begun with 9/);
+  rmSync(join(setting.out, "ar"), { recursive: true });
+  const order: string[] = [];
+  await runComparison(setting, { onMetric: (name, { kind }) => void (kind === "step" && order.push(name)) });
+  // Two of one thread each on two cores: the second begins before the first has ended.
+  if (cores() > 1) expect(order.lastIndexOf("judge")).toBeGreaterThan(order.indexOf("ar"));
+  const alone = join(setting.folder, "alone");
+  await train({ recipe: ar, out: alone });
+  const [beside, byItself] = await Promise.all([join(setting.out, "ar"), alone].map((folder) => readModel(folder)));
+  expect(beside!.parameters).toEqual(byItself!.parameters);
 });
