@@ -8,8 +8,8 @@ import { readYaml } from "../formats/yaml.ts";
 import { findModel, readModel } from "../model.ts";
 import { dditHead, dditParameters, dditTrunk, type Parameters } from "../network/ddit.ts";
 import { publishedNetwork } from "../network/published.ts";
+import { shiftedRight } from "../network/states-network.ts";
 import { fingerprint } from "../objectives/fingerprint.ts";
-import { shiftedRight } from "../objectives/left-to-right.ts";
 import { paddedLength } from "../objectives/sedd-score.ts";
 import { UserError } from "../platform/errors.ts";
 import {
