@@ -6,12 +6,15 @@ import { cores, exists, inBrowser, isFolder, joinPath, list, makeFolder, package
 import { readModelConfig, readModelFolder, type NamedTensor } from "./formats/hub.ts";
 import { openSafetensors, writeSafetensors } from "./formats/safetensors.ts";
 import type { BatchingOptions } from "./objectives/batching-score.ts";
+import { isPublished, publishedModel } from "./objectives/published-model.ts";
 import { readSeddConfig, writeSeddConfig, type ModelConfig } from "./objectives/sedd-config.ts";
 import { seddModel, type SeddModel } from "./objectives/sedd-model.ts";
 import { dditParameters } from "./network/ddit.ts";
+import type { StatesNetwork } from "./network/states-network.ts";
 import { UserError } from "./platform/errors.ts";
 import type { OpenOptions, Progress } from "./platform/types.ts";
 import { checkDevice, Layout, type Device } from "./tensor/index.ts";
+import { loadFolderTokenizer } from "./text/folder.ts";
 import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 
 export interface LoadOptions {
@@ -45,8 +48,8 @@ export const DEFAULT_MODEL = "fairytales";
 /**
  * Loads a model.
  *
- * @param name an existing folder (a shipped or saved model, a training run, a folder as the official code saves it), or the name of a shipped model; in a
- * browser the address of such a folder, or a name that stands for `models/NAME/` beside the page or worker
+ * @param name an existing folder (a shipped or saved model, a training run, a folder as the official code saves it, GPT-2 or BERT of the transformers library), or the
+ * name of a shipped model; in a browser the address of such a folder, or a name that stands for `models/NAME/` beside the page or worker
  * @throws UserError when there is no such model, or its files are damaged, incomplete or of another network
  * @example
  * const model = await load("fairytales");
@@ -60,13 +63,11 @@ export async function load(name: string = DEFAULT_MODEL, options: LoadOptions = 
   await checkDevice(device);
   signal?.throwIfAborted();
   const folder = await findModel(name);
-  const { config, parameters, tokenizer } = await readModel(folder, options.weights, { onProgress, signal });
+  const stored = await readAny(folder, options.weights, { onProgress, signal });
   signal?.throwIfAborted();
   return seddModel({
     name,
-    config,
-    parameters,
-    tokenizer,
+    ...stored,
     runtime: { device, threads, spinning: false, runtimePath },
     batching: options.batching,
   });
@@ -100,9 +101,29 @@ export interface StoredModel {
   readonly tokenizer: Tokenizer | undefined;
 }
 
-/** Reads a model folder: named weights (ours or the official code's), or the checkpoint of a training run. */
+/**
+ * Reads a model folder: named weights (ours or the official code's), or the checkpoint of a training run.
+ *
+ * @throws UserError for a folder of GPT-2 or BERT, which is not trained on or saved here: `load` opens it
+ */
 export async function readModel(folder: string, weights: "ema" | "raw" = "ema", options: OpenOptions = {}): Promise<StoredModel> {
+  const { network, ...stored } = await readAny(folder, weights, options);
+  if (network)
+    throw new UserError(
+      `${folder}: a network of the transformers library is used as it is, not trained or saved here; give a model of ours`,
+    );
+  return stored;
+}
+
+/** `network` is there where it is not the configuration's DDiT. */
+async function readAny(
+  folder: string,
+  weights: "ema" | "raw" = "ema",
+  options: OpenOptions = {},
+): Promise<StoredModel & { readonly network?: StatesNetwork }> {
   if (weights !== "ema" && weights !== "raw") throw new UserError(`weights ${String(weights)}: not known; "ema" and "raw" are`);
+  if (isPublished(await readModelConfig(folder)))
+    return publishedModel(await readModelFolder(folder, options), await loadFolderTokenizer(folder), folder);
   const tokenizerPath = joinPath(folder, "tokenizer.json");
   const tokenizer = (await exists(tokenizerPath)) ? await loadTokenizer(tokenizerPath) : undefined;
   const run = joinPath(folder, RUN_CHECKPOINT);

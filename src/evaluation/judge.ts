@@ -6,10 +6,9 @@ import { exists, joinPath, macrotask } from "#platform";
 import { readModelConfig, readModelFolder } from "../formats/hub.ts";
 import { readYaml } from "../formats/yaml.ts";
 import { findModel, readModel } from "../model.ts";
-import { dditHead, dditParameters, dditTrunk, type Parameters } from "../network/ddit.ts";
-import { publishedNetwork } from "../network/published.ts";
+import { dditNetwork, type StatesNetwork } from "../network/states-network.ts";
 import { fingerprint } from "../objectives/fingerprint.ts";
-import { shiftedRight } from "../objectives/left-to-right.ts";
+import { isPublished, publishedModel } from "../objectives/published-model.ts";
 import { paddedLength } from "../objectives/sedd-score.ts";
 import { UserError } from "../platform/errors.ts";
 import {
@@ -23,7 +22,6 @@ import {
   trace,
   type CompileOptions,
   type Executable,
-  type ParameterSpec,
   type Spec,
   type Tensor,
 } from "../tensor/index.ts";
@@ -51,19 +49,14 @@ export interface Judge {
   dispose(): Promise<void>;
 }
 
-/** A causal network whose row i, read after `begin` and the tokens before i, is for token i. */
 interface Reader {
   readonly tokenizer: Tokenizer;
-  /** What stands before the first token. */
-  readonly begin: number;
+  /** A causal one. */
+  readonly network: StatesNetwork;
   /** The most tokens that it reads at once. */
   readonly window: number;
-  readonly vocabulary: number;
-  readonly specs: readonly ParameterSpec[];
   readonly parameters: Float32Array;
   readonly description: string;
-  trunk(p: Parameters, tokens: Tensor): Tensor;
-  head(p: Parameters, rows: Tensor): Tensor;
 }
 
 /** Logits of one call at most, which bounds its memory: 256 MiB. */
@@ -76,11 +69,11 @@ const MOST_ROWS = 16;
  */
 export async function loadJudge(name: string, options: CompileOptions): Promise<Judge> {
   const folder = await findModel(name);
-  const reader = "model_type" in (await readModelConfig(folder)) ? await readGpt2(folder) : await readOwn(folder, name);
-  const { parameters, window, vocabulary, tokenizer, begin } = reader;
-  const layout = new Layout(reader.specs);
+  const reader = isPublished(await readModelConfig(folder)) ? await readGpt2(folder) : await readOwn(folder, name);
+  const { parameters, window, network, tokenizer } = reader;
+  const layout = new Layout(network.parameters);
   const named = layout.slices(parameters);
-  const rows = Math.max(1, Math.min(MOST_ROWS, Math.floor(MOST_LOGITS / (paddedLength(window) * vocabulary))));
+  const rows = Math.max(1, Math.min(MOST_ROWS, Math.floor(MOST_LOGITS / (paddedLength(window) * network.logits))));
   const programs = new Map<number, Promise<Executable>>();
 
   const encoded = (text: string): Int32Array => {
@@ -100,8 +93,8 @@ export async function loadJudge(name: string, options: CompileOptions): Promise<
     };
     return compile(
       trace(signature, (inputs: Record<string, Tensor>) => {
-        const hidden = reader.trunk(inputs, inputs["tokens"]!);
-        const logits = reader.head(inputs, hidden);
+        const hidden = network.trunk(inputs, { tokens: inputs["tokens"]! });
+        const logits = network.head(inputs, hidden, network.states - 1);
         return { hidden, nats: reshape(sub(logSumExp(logits), pick(logits, inputs["targets"]!)), [rows * length]) };
       }),
       options,
@@ -127,7 +120,7 @@ export async function loadJudge(name: string, options: CompileOptions): Promise<
         const length = Math.min(window, paddedLength(Math.max(...chunk.map(({ tokens }) => tokens.length))));
         const [tokens, targets] = [new Int32Array(rows * length), new Int32Array(rows * length)];
         chunk.forEach((piece, r) => {
-          tokens.set(shiftedRight(piece.tokens, piece.tokens.length, begin), r * length);
+          tokens.set(network.read(piece.tokens), r * length);
           targets.set(piece.tokens, r * length);
         });
         if (!programs.has(length)) programs.set(length, programOf(length));
@@ -157,7 +150,7 @@ export async function loadJudge(name: string, options: CompileOptions): Promise<
 async function readOwn(folder: string, name: string): Promise<Reader> {
   await checkFinished(folder, name);
   const { config, parameters, tokenizer } = await readModel(folder);
-  const { network, objective } = config.sedd;
+  const { objective } = config.sedd;
   if (objective !== "ar")
     throw new UserError(
       `judge ${name}: was trained for ${objective ?? "sedd"}; a judge reads from left to right: an ar model or a GPT-2 folder`,
@@ -165,36 +158,28 @@ async function readOwn(folder: string, name: string): Promise<Reader> {
   if (!tokenizer) throw new UserError(`judge ${name}: has no tokenizer.json, which it reads texts by`);
   return {
     tokenizer,
-    begin: network.states - 1,
+    network: dditNetwork(config.sedd.network),
     window: config.length,
-    vocabulary: network.states,
-    specs: dditParameters(network),
     parameters,
     description: `ar model of ${parameters.length.toLocaleString("en-US")} parameters, windows of ${config.length} tokens`,
-    trunk: (p, tokens) => dditTrunk(p, network, { tokens }).output,
-    head: (p, rows) => dditHead(p, rows, network.states - 1),
   };
 }
 
 async function readGpt2(folder: string): Promise<Reader> {
-  const { network, parameters } = publishedNetwork(await readModelFolder(folder), folder);
+  const { network, config, parameters, tokenizer } = publishedModel(
+    await readModelFolder(folder),
+    await loadFolderTokenizer(folder),
+    `judge ${folder}`,
+  );
   if (!network.causal) throw new UserError(`judge ${folder}: does not read from left to right; give an ar model or a GPT-2 folder`);
-  const tokenizer = await loadFolderTokenizer(folder);
-  if (!tokenizer) throw new UserError(`judge ${folder}: has no tokenizer; tokenizer.json, or vocab.json and merges.txt would do`);
-  if (tokenizer.endOfText === undefined)
-    throw new UserError(`judge ${folder}: its tokenizer has no <|endoftext|>, after which a text begins`);
-  if (tokenizer.size > network.vocabulary)
-    throw new UserError(`judge ${folder}: its tokenizer has ${tokenizer.size} tokens, its network ${network.vocabulary}`);
+  if (tokenizer.size > network.logits)
+    throw new UserError(`judge ${folder}: its tokenizer has ${tokenizer.size} tokens, its network ${network.logits}`);
   return {
     tokenizer,
-    begin: tokenizer.endOfText,
-    window: network.positions,
-    vocabulary: network.vocabulary,
-    specs: network.parameters,
+    network,
+    window: config.length,
     parameters,
-    description: `GPT-2 of ${parameters.length.toLocaleString("en-US")} parameters, windows of ${network.positions} tokens, each after <|endoftext|>`,
-    trunk: (p, tokens) => network.trunk(p, { tokens }),
-    head: (p, rows) => network.head(p, rows),
+    description: `GPT-2 of ${parameters.length.toLocaleString("en-US")} parameters, windows of ${config.length} tokens, each after <|endoftext|>`,
   };
 }
 

@@ -117,11 +117,11 @@ export interface TrunkInputs {
   readonly past?: Past;
 }
 
-/** Keys (rotated) and values of earlier positions, a tensor [batch, heads, cached, hidden/heads] a layer. */
+/** Keys (DDiT: rotated) and values of earlier positions, a tensor [batch, heads, cached, hidden/heads] a layer. */
 export interface Past {
   readonly keys: readonly Tensor[];
   readonly values: readonly Tensor[];
-  /** int64 [batch, length]: where the tokens stand, below `limit`. */
+  /** int64 [batch, length] (GPT-2: int32): where the tokens stand, below `limit`. */
   readonly positions: Tensor;
   readonly limit: number;
   /** float32 [1, 1, length, cached + length], added to the attention scores. */

@@ -44,7 +44,7 @@ export interface KeysAndValues {
   readonly values: Tensor;
 }
 
-/** `mask` is [batch, 1, 1, m + length] where m positions of a past are given: they come first. */
+/** `mask` is [batch or 1, 1, 1, m + length] where m positions of a past are given: they come first. */
 export interface Gpt2Inputs extends LogitsInputs {
   /** What earlier calls computed for the m positions before these tokens, a pair for each block. Slots not filled yet are for the mask to hide. */
   readonly past?: readonly KeysAndValues[];
@@ -93,7 +93,20 @@ export const gpt2Network = (config: TransformerConfig): LogitsNetwork => ({
   vocabulary: config.vocabulary,
   positions: config.positions,
   hidden: config.hidden,
-  causal: true,
+  layers: config.layers,
+  heads: config.heads,
+  causal: {
+    positions: "int32",
+    trunk(p, { tokens, past }) {
+      const pairs = past && {
+        past: past.keys.map((keys, i) => ({ keys, values: past.values[i]! })),
+        positions: past.positions,
+        mask: past.mask,
+      };
+      const { output, present } = gpt2Trunk(p, config, { tokens, ...pairs });
+      return { output, keys: present.map(({ keys }) => keys), values: present.map(({ values }) => values) };
+    },
+  },
   parameters: gpt2Parameters(config),
   inTrunk: () => true,
   inHead: (name) => name === EMBEDDING,

@@ -1,10 +1,10 @@
 /**
- * What an objective or a judge asks of a network that gives logits for tokens, whichever network it is; and the pieces that such transformers
- * have in common.
+ * What the transformers library's networks have in common: tokens in, logits for tokens out, and the pieces that such transformers are made of.
+ * (As a score asks: states-network.ts.)
  */
 import { UserError } from "../platform/errors.ts";
 import { reshape, split, transpose, type Tensor } from "../tensor/index.ts";
-import type { Parameters } from "./ddit.ts";
+import type { Parameters, Past } from "./ddit.ts";
 import { normal, ones, zeros, type NetworkParameter } from "./initialize.ts";
 
 export interface LogitsInputs {
@@ -14,6 +14,17 @@ export interface LogitsInputs {
   readonly mask?: Tensor;
 }
 
+/** A causal trunk that goes on from the keys and values of earlier positions, and gives those of its tokens: what a cache asks for. */
+export interface CausalTrunk {
+  /** What the positions of a past are given in. */
+  readonly positions: "int32" | "int64";
+  /** `output` is [batch·length, hidden]; keys and values are [batch, heads, length, hidden/heads], a tensor a layer. */
+  trunk(
+    parameters: Parameters,
+    inputs: { readonly tokens: Tensor; readonly past?: Past },
+  ): { readonly output: Tensor; readonly keys: readonly Tensor[]; readonly values: readonly Tensor[] };
+}
+
 export interface LogitsNetwork {
   /** Tokens of the vocabulary: how wide logits are. */
   readonly vocabulary: number;
@@ -21,8 +32,10 @@ export interface LogitsNetwork {
   readonly positions: number;
   /** How wide the rows are that the trunk gives and the head reads. */
   readonly hidden: number;
-  /** Whether a position sees only itself and what stands before it. Then its logits are for the token after it, otherwise for its own. */
-  readonly causal: boolean;
+  readonly layers: number;
+  readonly heads: number;
+  /** Of a network whose positions see only themselves and what stands before them. Then their logits are for the token after, otherwise for their own. */
+  readonly causal: CausalTrunk | undefined;
   readonly parameters: readonly NetworkParameter[];
   /** Whether the trunk reads the parameter, and whether the head does. A tied table, embedding and output layer in one, is read by both. */
   inTrunk(name: string): boolean;

@@ -3,9 +3,10 @@
  * token instead of all of them. Each run has its own (ScoreModel.forRun), so that what is computed from the cache and what is not depends on the run's
  * template alone.
  */
-import { dditTrunk, HIDDEN, type DDiTConfig } from "../network/ddit.ts";
+import { HIDDEN } from "../network/ddit.ts";
+import type { CausalTrunk } from "../network/logits-network.ts";
+import type { StatesNetwork } from "../network/states-network.ts";
 import { trace, type Program, type Spec, type Tensor } from "../tensor/index.ts";
-import { shiftedRight } from "./left-to-right.ts";
 import type { Execute } from "./programs.ts";
 import type { TrunkOutput } from "./sedd-score.ts";
 
@@ -27,7 +28,8 @@ const LEAST_CAPACITY = 16;
  * @returns what the head reads at `positions`, which must be the same one in every row; undefined for other questions
  */
 export function cachingTrunk(
-  network: DDiTConfig,
+  network: StatesNetwork,
+  causal: CausalTrunk,
   specs: Record<string, Spec>,
   execute: Execute,
   rowsOf: (rows: number) => number,
@@ -42,11 +44,12 @@ export function cachingTrunk(
   const fill = async (inputs: Int32Array[], batch: number, position: number): Promise<{ cache: Cache; result: TrunkOutput }> => {
     let capacity = LEAST_CAPACITY;
     while (capacity <= position) capacity *= 2;
+    capacity = Math.min(capacity, network.longest ?? capacity);
     const padded = new Int32Array(batch * capacity);
     inputs.forEach((row, r) => padded.set(row.subarray(0, position + 1), r * capacity));
     const build = (): Program =>
       trace({ ...specs, tokens: { dtype: "int32", shape: [batch, capacity] } }, (given: Record<string, Tensor>) => {
-        const { output, keys, values } = dditTrunk(given, network, { tokens: given["tokens"]! });
+        const { output, keys, values } = causal.trunk(given, { tokens: given["tokens"]! });
         return { output, ...named("key", keys), ...named("value", values) };
       });
     const results = await execute(`fill ${batch} ${capacity}`, build, { tokens: padded });
@@ -70,12 +73,12 @@ export function cachingTrunk(
       const signature: Record<string, Spec> = {
         ...specs,
         tokens: { dtype: "int32", shape: [batch, 1] },
-        positions: { dtype: "int64", shape: [batch, 1] },
+        positions: { dtype: causal.positions, shape: [batch, 1] },
         mask: { dtype: "float32", shape: [1, 1, 1, capacity + 1] },
         ...Object.fromEntries(each((i) => [[`key${i}`, past] as const, [`value${i}`, past] as const]).flat()),
       };
       return trace(signature, (given: Record<string, Tensor>) => {
-        const { output, keys, values } = dditTrunk(given, network, {
+        const { output, keys, values } = causal.trunk(given, {
           tokens: given["tokens"]!,
           past: {
             keys: each((i) => given[`key${i}`]!),
@@ -93,7 +96,7 @@ export function cachingTrunk(
     const mask = Float32Array.from({ length: capacity + 1 }, (_, i) => (i >= position && i < capacity ? HIDDEN : 0));
     const results = await execute(`extend ${batch} ${capacity}`, build, {
       tokens,
-      positions: new BigInt64Array(batch).fill(BigInt(position)),
+      positions: causal.positions === "int64" ? new BigInt64Array(batch).fill(BigInt(position)) : new Int32Array(batch).fill(position),
       mask,
       ...Object.fromEntries(each((i) => [[`key${i}`, cache.keys[i]!] as const, [`value${i}`, cache.values[i]!] as const]).flat()),
     });
@@ -113,8 +116,7 @@ export function cachingTrunk(
     const length = tokens.length / rows;
     const position = positions[0]! % length;
     if (positions.length !== rows || positions.some((at, r) => at !== r * length + position)) return undefined;
-    const shifted = shiftedRight(tokens, length, network.states - 1);
-    const inputs = Array.from({ length: rows }, (_, r) => shifted.subarray(r * length, (r + 1) * length));
+    const inputs = Array.from({ length: rows }, (_, r) => network.read(tokens.subarray(r * length, (r + 1) * length)));
     // A run keeps its sequences in one array and asks about parts of it, always the same: where a part begins tells which it is.
     const kept = caches.get(tokens.byteOffset);
     const goesOn =

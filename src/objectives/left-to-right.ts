@@ -3,6 +3,7 @@
  * for MASK. The loss is −log p of the windows, exactly.
  */
 import type { DDiTConfig } from "../network/ddit.ts";
+import { shiftedRight } from "../network/states-network.ts";
 import { crossEntropyObjective } from "./cross-entropy.ts";
 import type { Objective } from "./objective.ts";
 
@@ -11,7 +12,3 @@ export const leftToRight = (network: DDiTConfig): Objective =>
     input: shiftedRight(tokens, length, network.states - 1),
     weights: new Float64Array(tokens.length).fill(1),
   }));
-
-/** What a causal network reads, so that at position i it tells token i: in each row of `length`, `begin` and then all tokens but the last. */
-export const shiftedRight = (tokens: Int32Array, length: number, begin: number): Int32Array =>
-  tokens.map((_, i) => (i % length === 0 ? begin : tokens[i - 1]!));

@@ -37,7 +37,19 @@ const schema = z.object({
 export interface ModelConfig {
   readonly sedd: SeddConfig;
   readonly length: number;
+  /** The longest text, where the network has no positions beyond it; left out: {@link LENGTH_LIMIT} lengths. */
+  readonly longest?: number;
+  /** Tokens that are no part of a text, so that no sampler writes them. */
+  readonly unwritten?: readonly number[];
 }
+
+/** The longest sequence that a model is run at, in model lengths: rotary positions beyond it were never near any it has seen. */
+const LENGTH_LIMIT = 8;
+
+export const longestOf = ({ length, longest = LENGTH_LIMIT * length }: ModelConfig): number => longest;
+/** Where the longest length comes from, for errors. */
+export const longestReason = ({ length, longest }: ModelConfig): string =>
+  longest === undefined ? `${LENGTH_LIMIT} × its own ${length}` : "as many as its network has positions for";
 
 export function readSeddConfig(json: unknown, where: string): ModelConfig {
   const result = schema.safeParse(json);

@@ -2,16 +2,17 @@
  * A trained model at work, whatever objective trained it, through the score that it is read as: log-scores, samples with prompts anywhere, streams of frames, the
  * likelihood.
  */
+import type { StatesNetwork } from "../network/states-network.ts";
 import { UserError } from "../platform/errors.ts";
 import type { CompileOptions } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { maskedPrediction, type MaskedPrediction, type MaskedPredictionOptions } from "./masked-prediction.ts";
-import type { ModelConfig } from "./sedd-config.ts";
+import { longestOf, type ModelConfig } from "./sedd-config.ts";
 import { lawsOf, type LawsOptions } from "./sedd-laws.ts";
 import { textLikelihood, type Likelihood, type LikelihoodOptions } from "./sedd-likelihood.ts";
 import type { PositionLaw } from "./sedd-position.ts";
 import { rankCandidates, scoreQuery, type Ranking, type Score, type ScoreOptions } from "./sedd-query.ts";
-import { LENGTH_LIMIT, sampling, type Sampling } from "./sedd-sample.ts";
+import { sampling, type Sampling } from "./sedd-sample.ts";
 import { batchingScore, type BatchingOptions } from "./batching-score.ts";
 import { networkScore } from "./sedd-score.ts";
 
@@ -76,14 +77,16 @@ export interface SeddModelParts {
   readonly config: ModelConfig;
   readonly parameters: Float32Array;
   readonly tokenizer: Tokenizer | undefined;
+  /** Where it is not the configuration's DDiT. */
+  readonly network?: StatesNetwork | undefined;
   readonly runtime: CompileOptions;
   /** Runs that go on at the same time share calls of the network; left out, each makes its own. */
   readonly batching?: BatchingOptions | undefined;
 }
 
-export function seddModel({ name, config, parameters, tokenizer, runtime, batching }: SeddModelParts): SeddModel {
+export function seddModel({ name, config, parameters, tokenizer, network, runtime, batching }: SeddModelParts): SeddModel {
   const { sedd, length } = config;
-  const score = networkScore(sedd, parameters, { ...runtime, frozen: true });
+  const score = networkScore(sedd, parameters, { ...runtime, frozen: true }, network);
   const { states } = sedd.network;
   const tokenizerOf = (): Tokenizer => {
     if (!tokenizer) throw new UserError(`model ${name}: has no tokenizer.json, so it takes and gives token ids only (logScore)`);
@@ -97,7 +100,7 @@ export function seddModel({ name, config, parameters, tokenizer, runtime, batchi
   }
 
   const shared = batching && !score.forRun ? batchingScore(score, batching) : score;
-  const longest = LENGTH_LIMIT * length;
+  const longest = longestOf(config);
   /** What a left-to-right model has not: it is no score, whose every position knows all others. */
   const seesAll = (what: string): void => {
     if (sedd.objective === "ar")

@@ -17,9 +17,9 @@ import { UserError } from "../platform/errors.ts";
 import { random } from "../platform/random.ts";
 import { packageVersion } from "../platform/version.ts";
 import { fingerprint } from "./fingerprint.ts";
+import { longestOf, longestReason } from "./sedd-config.ts";
 import { requireSeed, rowsPerCall, type ScoredModel } from "./sedd-likelihood.ts";
 import { positionLaws, type PositionLaw } from "./sedd-position.ts";
-import { LENGTH_LIMIT } from "./sedd-sample.ts";
 
 const QUERY_STREAM = 0x71756572;
 
@@ -191,12 +191,10 @@ export interface Place {
 }
 
 function layoutQuery({ tokenizer, config, score }: ScoredModel, segments: readonly (Segment | Judged)[], wanted?: number): Place {
-  const limit = LENGTH_LIMIT * config.length;
+  const limit = longestOf(config);
   const length = wanted ?? config.length;
   if (!Number.isSafeInteger(length) || length < 1 || length > limit)
-    throw new UserError(
-      `length ${String(length)}: must be a whole number from 1 to ${limit} (${LENGTH_LIMIT} × the model's own ${config.length})`,
-    );
+    throw new UserError(`length ${String(length)}: must be a whole number from 1 to ${limit} (${longestReason(config)})`);
   const range = segments.find((segment) => segment.kind === "hole" && typeof segment.tokens === "object");
   if (range)
     throw new UserError(`the hole at character ${range.at} of the template is a range; a query takes one length, for example [[8]]`);

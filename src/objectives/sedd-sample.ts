@@ -12,14 +12,12 @@ import type { TrajectoryFrame } from "../diffusion/trajectory.ts";
 import { UserError } from "../platform/errors.ts";
 import { drawSeed } from "../platform/random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import type { ModelConfig } from "./sedd-config.ts";
+import { longestOf, longestReason, type ModelConfig } from "./sedd-config.ts";
 import { layoutSettled } from "./sedd-lengths.ts";
 import { requireSeed, rowsPerCall } from "./sedd-likelihood.ts";
 import type { NetworkScore } from "./sedd-score.ts";
 import type { SeddConfig } from "./sedd.ts";
 
-/** The longest sequence that a model is run at, in model lengths: rotary positions beyond it were never near any it has seen. */
-export const LENGTH_LIMIT = 8;
 /** Positions of all samples of one call: they are held in memory, with a few numbers each. */
 const MOST_POSITIONS = 2 ** 24;
 
@@ -129,7 +127,7 @@ export function samplerOf(
 export function sampling({ name, config, score, tokenizer }: SamplingParts): Sampling {
   const modelLength = config.length;
   const noise = noiseFrom(config.sedd.noise);
-  const limit = LENGTH_LIMIT * modelLength;
+  const limit = longestOf(config);
   const { vocabularySize } = score.graph;
 
   /** Positions and spans of what a call asks for. */
@@ -140,9 +138,7 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
     const total = length ?? modelLength;
     if (!Number.isSafeInteger(total) || total < 1) throw new UserError(`length ${String(length)}: must be a whole number of at least 1`);
     if (total > limit)
-      throw new UserError(
-        `length ${total}: this model runs at up to ${limit} tokens (${LENGTH_LIMIT} × its own ${modelLength}); give a smaller one`,
-      );
+      throw new UserError(`length ${total}: this model runs at up to ${limit} tokens (${longestReason(config)}); give a smaller one`);
     const encode = (text: string): Int32Array => tokenizer().encode(text);
     if (template !== undefined) {
       if (prompt !== undefined) throw new UserError("template and prompt: give one of them; a template may begin with text");
@@ -204,7 +200,7 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
       count,
       seed,
       given: layout.given,
-      constraints: constraintsOf(layout, constraints),
+      constraints: [...constraintsOf(layout, constraints), ...(config.unwritten ? [{ forbid: config.unwritten }] : [])],
       maxRows: rowsPerCall(length),
       pause: macrotask,
     })) {

@@ -4,7 +4,9 @@
  * head works row by row, so a padded call equals the unpadded one.
  */
 import type { ScoreAt, ScoreModel } from "../diffusion/score.ts";
-import { dditHead, dditParameters, dditTrunk, HIDDEN } from "../network/ddit.ts";
+import { HIDDEN } from "../network/ddit.ts";
+import { dditNetwork, type StatesNetwork } from "../network/states-network.ts";
+import { UserError } from "../platform/errors.ts";
 import {
   inputsOf,
   Layout,
@@ -19,7 +21,6 @@ import {
   type Tensor,
 } from "../tensor/index.ts";
 import { cachingTrunk } from "./causal-cache.ts";
-import { shiftedRight } from "./left-to-right.ts";
 import { keepPrograms, type ProgramsOptions } from "./programs.ts";
 import { graphOf, logitOffset, type SeddConfig } from "./sedd.ts";
 
@@ -59,16 +60,26 @@ export interface TrunkOutput {
   readonly place: (row: number, position: number) => number;
 }
 
+/** The log-score of a MASK for which a network has no logit. */
+const CLOSED = -1e30;
+
 type HeadKind = "total" | "pick" | "rows";
 
-/** @param parameters flat, in the layout of dditParameters */
-export function networkScore(config: SeddConfig, parameters: Float32Array, options: ProgramsOptions): NetworkScore {
-  const { network, parameterization } = config;
-  const { states, hidden } = network;
+/**
+ * @param parameters flat, in the layout of the network's
+ * @param network default: the DDiT of the configuration
+ */
+export function networkScore(
+  config: SeddConfig,
+  parameters: Float32Array,
+  options: ProgramsOptions,
+  network: StatesNetwork = dditNetwork(config.network),
+): NetworkScore {
+  const { parameterization } = config;
+  const { states, hidden, longest = Infinity, border, causal } = network;
   const graph = graphOf(config);
-  const layout = new Layout(dditParameters(network));
+  const layout = new Layout(network.parameters);
   const { execute, takeTime, dispose } = keepPrograms(layout.slices(parameters), options);
-  const isHead = (name: string): boolean => name.startsWith("output_layer.linear.");
   const specsOf = (wanted: (name: string) => boolean): Record<string, Spec> => inputsOf(layout.views.filter(({ name }) => wanted(name)));
 
   /** `normalized`: the sum is 1/(e^σ−1) by construction, and no head is needed. */
@@ -76,33 +87,35 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, optio
 
   const trunk = async (tokens: Int32Array, lengths: Int32Array, sigma: Float64Array): Promise<TrunkOutput> => {
     const rows = sigma.length;
-    const [batch, stride] = [powerOfTwo(rows), Math.max(...lengths.map(paddedLength))];
+    const most = Math.max(...lengths);
+    if (most > longest) throw new UserError(`a text of ${most} tokens: this model reads at most ${longest} at once; shorten the text`);
+    const [batch, stride] = [powerOfTwo(rows), Math.min(paddedLength(most), longest) + 2 * border];
     const padded = new Int32Array(batch * stride);
     const noise = new Float32Array(Math.max(batch, LEAST_ROWS)).fill(sigma[0]!);
     const mask = new Float32Array(batch * stride);
     let masked = false;
     for (let r = 0, start = 0; r < rows; r++) {
       const length = lengths[r]!;
-      const row = tokens.subarray(start, start + length);
-      padded.set(network.causal ? shiftedRight(row, length, states - 1) : row, r * stride);
-      mask.fill(HIDDEN, r * stride + length, (r + 1) * stride);
-      masked ||= length !== stride && !network.causal; // which never sees what is right of it
+      const row = network.read(tokens.subarray(start, start + length));
+      padded.set(row, r * stride);
+      mask.fill(HIDDEN, r * stride + row.length, (r + 1) * stride);
+      masked ||= row.length !== stride && !causal; // which never sees what is right of it
       noise[r] = sigma[r]!;
       start += length;
     }
     const build = (): Program => {
       const signature: Record<string, Spec> = {
-        ...specsOf((name) => !isHead(name)),
+        ...specsOf(network.inTrunk),
         tokens: { dtype: "int32", shape: [batch, stride] },
-        ...(network.conditioning > 0 ? { sigma: { dtype: "float32", shape: [noise.length] } as const } : {}),
+        ...(network.conditioned ? { sigma: { dtype: "float32", shape: [noise.length] } as const } : {}),
         ...(masked ? { mask: { dtype: "float32", shape: [batch, 1, 1, stride] } as const } : {}),
       };
       return trace(signature, (inputs: Record<string, Tensor>) => ({
-        output: dditTrunk(inputs, network, {
+        output: network.trunk(inputs, {
           tokens: inputs["tokens"]!,
           ...(inputs["sigma"] ? { sigma: inputs["sigma"] } : {}),
           ...(masked ? { mask: inputs["mask"]! } : {}),
-        }).output,
+        }),
       }));
     };
     const { output } = await execute(`trunk ${batch} ${stride} ${masked}`, build, {
@@ -110,7 +123,7 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, optio
       sigma: noise,
       ...(masked ? { mask } : {}),
     });
-    return { output: output!, place: (row, position) => row * stride + position };
+    return { output: output!, place: (row, position) => row * stride + border + position };
   };
 
   /**
@@ -124,14 +137,14 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, optio
     const build = (): Program =>
       trace(
         {
-          ...specsOf(isHead),
+          ...specsOf(network.inHead),
           hidden: { dtype: "float32", shape: [bucket, hidden] } as const,
           ...(targets ? { targets: { dtype: "int32", shape: [bucket] } as const } : {}),
         },
         (inputs: Record<string, Tensor>) => {
           // `score` keeps the network's own log-score of MASK: it is part of the official output, though no sampler reads it.
-          if (kind === "rows" && parameterization === "score") return { rows: dditHead(inputs, inputs["hidden"]!) };
-          const logits = dditHead(inputs, inputs["hidden"]!, graph.mask);
+          if (kind === "rows" && parameterization === "score") return { rows: network.head(inputs, inputs["hidden"]!) };
+          const logits = network.head(inputs, inputs["hidden"]!, graph.mask);
           const counted =
             graph.mask === undefined && kind === "total" ? replaceAt(logits, reshape(inputs["targets"]!, [bucket, 1]), -1e30) : logits;
           const total = logSumExp(counted);
@@ -197,18 +210,20 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, optio
           for (let j = from; j < to; j++) {
             const normaliser = parameterization === "normalized" ? total![j - from]! : 0;
             // A causal network tells the token itself, which it has not seen.
-            logs[j] = targets[j] === own[j] && !network.causal ? 0 : picked![j - from]! - normaliser + offset(j);
+            logs[j] = targets[j] === own[j] && !causal ? 0 : picked![j - from]! - normaliser + offset(j);
           }
         });
         return logs;
       },
       async rows(which) {
+        const width = network.logits;
         const all = new Float32Array(which.length * states);
+        if (width < states) all.fill(CLOSED);
         await inPieces(which.length, async (from, to) => {
           const { rows } = await head("rows", rowsOf(from, to, which));
           for (let i = from; i < to; i++) {
             const shift = offset(which[i]!);
-            for (let y = 0; y < states; y++) all[i * states + y] = rows![(i - from) * states + y]! + shift;
+            for (let y = 0; y < width; y++) all[i * states + y] = rows![(i - from) * width + y]! + shift;
           }
         });
         return all;
@@ -224,12 +239,14 @@ export function networkScore(config: SeddConfig, parameters: Float32Array, optio
     evaluateRagged,
     ...known,
     evaluate,
-    ...(network.causal
+    ...(causal
       ? {
-          mostPositions: Math.floor(MOST_KEPT / (2 * network.layers * hidden)),
+          // One text at its longest always, however large the network.
+          mostPositions: Math.max(network.longest ?? 0, Math.floor(MOST_KEPT / (2 * network.layers * hidden))),
           forRun(): ScoreModel {
-            const trunkSpecs = specsOf((name) => !isHead(name));
-            const cached = cachingTrunk(network, trunkSpecs, execute, (rows) => Math.max(LEAST_ROWS, powerOfTwo(rows)));
+            const cached = cachingTrunk(network, causal, specsOf(network.inTrunk), execute, (rows) =>
+              Math.max(LEAST_ROWS, powerOfTwo(rows)),
+            );
             return {
               graph,
               ...known,

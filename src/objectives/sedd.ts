@@ -20,6 +20,7 @@ import type { BatchShape, Corruption, Objective, ObjectiveKind } from "./objecti
 
 /** A network and the score that it is read as. */
 export interface SeddConfig {
+  /** Of a published network that is no DDiT (published-model.ts): its sizes alone. */
   readonly network: DDiTConfig;
   readonly graph: Graph["kind"];
   readonly noise: NoiseConfig;
