@@ -4,7 +4,6 @@
  * iteration runs on the small symmetric Gram matrix alone: P ← p(A) P, A ← p(A) A p(A), and X is touched twice, in A = X Xᵀ and in P X.
  */
 import {
-  inputsOf,
   add,
   compile,
   constant,
@@ -32,7 +31,7 @@ export function orthogonalize(x: Tensor): Tensor {
   if (n === 1) return reshape(orthogonalizeOne(reshape(x, [rows, columns])), x.shape);
   const wide = rows <= columns;
   const gram = matmul(x, x, wide ? { transposeB: true } : { transposeA: true });
-  const product = polynomial(gram, [1, 2], (a, b, c, scale, bias = 1) => add(matmul(a, b, { scale }), bias === 1 ? c : mul(c, bias)));
+  const product = polynomial(gram, [1, 2], (a, b, c, scale, bias) => add(matmul(a, b, { scale }), mul(c, bias)));
   return wide ? matmul(product, x) : matmul(x, product);
 }
 
@@ -40,7 +39,7 @@ export function orthogonalize(x: Tensor): Tensor {
 function orthogonalizeOne(x: Tensor): Tensor {
   const wide = x.shape[0]! <= x.shape[1]!;
   const gram = gemm(x, x, wide ? { transposeB: true } : { transposeA: true });
-  const product = polynomial(gram, [0, 1], (a, b, c, scale, biasScale = 1) => gemm(a, b, { scale, bias: c, biasScale }));
+  const product = polynomial(gram, [0, 1], (a, b, c, scale, biasScale) => gemm(a, b, { scale, bias: c, biasScale }));
   return wide ? gemm(product, x) : gemm(x, product);
 }
 
@@ -50,7 +49,7 @@ function orthogonalizeOne(x: Tensor): Tensor {
  * @param axes the matrices' axes
  * @param sum (a, b, c, α, β) ↦ α a·b + β c
  */
-function polynomial(gram: Tensor, axes: number[], sum: (a: Tensor, b: Tensor, c: Tensor, alpha: number, beta?: number) => Tensor): Tensor {
+function polynomial(gram: Tensor, axes: number[], sum: (a: Tensor, b: Tensor, c: Tensor, alpha: number, beta: number) => Tensor): Tensor {
   const side = gram.shape.at(-1)!;
   const eye = constant(
     Float32Array.from({ length: side * side }, (_, i) => (i % (side + 1) === 0 ? 1 : 0)),
@@ -58,18 +57,16 @@ function polynomial(gram: Tensor, axes: number[], sum: (a: Tensor, b: Tensor, c:
   );
   const norm2 = add(reduceSum(mul(gram, eye), axes), 1e-14);
   let a = div(gram, norm2);
-  let scale = 1; // A = scale·a
   let product: Tensor | undefined;
   for (let step = 1; step <= STEPS; step++) {
-    // p(A)/A₀ = 1 + rest, A₀ the constant term: with it divided out, the identity's share of a product is an addition, which costs a pass over memory less.
-    const rest = sum(a, a, a, (C / A) * scale ** 2, (B / A) * scale);
-    product = product ? sum(rest, product, product, 1) : add(eye, rest);
+    // p(a) = A·1 + rest: the multiple of the identity goes into the sums, so that p itself is needed once.
+    const rest = sum(a, a, a, C, B);
+    product = product ? sum(rest, product, product, 1, A) : add(mul(eye, A), rest);
     if (step === STEPS) break;
-    const half = sum(rest, a, a, 1);
-    a = sum(rest, half, half, 1);
-    scale *= A ** 2;
+    const half = sum(rest, a, a, 1, A);
+    a = sum(rest, half, half, 1, A);
   }
-  return div(product!, mul(sqrt(norm2), A ** -STEPS));
+  return div(product!, sqrt(norm2));
 }
 
 /**
@@ -77,7 +74,7 @@ function polynomial(gram: Tensor, axes: number[], sum: (a: Tensor, b: Tensor, c:
  * outputs of one attention head, say), each orthogonalised by itself; block 0: the whole matrix.
  */
 export function compileMuon(views: readonly ParameterView[], block: number, options: CompileOptions): Promise<Executable> {
-  const signature = inputsOf(views);
+  const signature = Object.fromEntries(views.map(({ name, shape }) => [name, { dtype: "float32", shape } as const]));
   return compile(
     trace(signature, (inputs: Record<string, Tensor>) =>
       Object.fromEntries(
