@@ -122,24 +122,17 @@ async function readAny(
   options: OpenOptions = {},
 ): Promise<StoredModel & { readonly network?: StatesNetwork }> {
   if (weights !== "ema" && weights !== "raw") throw new UserError(`weights ${String(weights)}: not known; "ema" and "raw" are`);
-  if (isPublished(await readModelConfig(folder)))
-    return publishedModel(await readModelFolder(folder, options), await loadFolderTokenizer(folder), folder);
-  const tokenizerPath = joinPath(folder, "tokenizer.json");
-  const tokenizer = (await exists(tokenizerPath)) ? await loadTokenizer(tokenizerPath) : undefined;
   const run = joinPath(folder, RUN_CHECKPOINT);
   // A browser asks for the weights first: what it asks for in vain, its console complains of.
   const isRun = !(inBrowser && (await exists(joinPath(folder, WEIGHTS)))) && (await exists(run));
-  const stored = isRun ? await readRun(folder, run, weights, options) : await readWeights(folder, weights, options);
-  return { ...stored, tokenizer };
-}
-
-async function readWeights(folder: string, weights: "ema" | "raw", options: OpenOptions): Promise<Omit<StoredModel, "tokenizer">> {
+  if (isRun) return { ...(await readRun(folder, run, weights, options)), tokenizer: await readTokenizer(folder) };
   // The average is in the training checkpoint alone; a published file holds what its maker chose.
   const file =
     weights === "ema" && !(await exists(joinPath(folder, WEIGHTS))) && (await exists(joinPath(folder, "checkpoint.pth")))
       ? "checkpoint.pth"
       : undefined;
   const stored = await readModelFolder(folder, file === undefined ? options : { ...options, file });
+  if (isPublished(stored.config)) return publishedModel(stored, await loadFolderTokenizer(folder), folder);
   const config = readSeddConfig(stored.config, joinPath(folder, "config.json"));
   const tensors = weights === "ema" && stored.ema ? stored.ema.tensors : stored.tensors;
   const layout = new Layout(dditParameters(config.sedd.network));
@@ -147,7 +140,12 @@ async function readWeights(folder: string, weights: "ema" | "raw", options: Open
   const parameters = layout.allocate();
   for (const { name, offset } of layout.views) parameters.set(tensors.get(name)!.data, offset);
   checkFinite(folder, layout, parameters);
-  return { config, parameters };
+  return { config, parameters, tokenizer: await readTokenizer(folder) };
+}
+
+async function readTokenizer(folder: string): Promise<Tokenizer | undefined> {
+  const path = joinPath(folder, "tokenizer.json");
+  return (await exists(path)) ? loadTokenizer(path) : undefined;
 }
 
 /** UserError unless the tensors are those of the network, by name and shape. The rotary embedding's frequencies, a buffer, may be there too. */
