@@ -4,10 +4,15 @@
  * not needed for longest are given back.
  */
 import { UserError } from "../platform/errors.ts";
-import { compile, type CompileOptions, type Executable, type Feeds, type Program } from "../tensor/index.ts";
+import { compile, sizeOf, type CompileOptions, type Executable, type Feeds, type Program } from "../tensor/index.ts";
 
 /** Programs kept at most: about 5 MB each for a network of six blocks. */
 const MOST_PROGRAMS = 96;
+/**
+ * Numbers that a program may give while it keeps a run's memory for the next (1,024 rows of 256): a fifth less time for small calls. Larger ones give it back: of
+ * many shapes each would hold on to the most it ever needed, and beside their work what it costs to take it anew is little.
+ */
+const SMALL = 2 ** 18;
 /** Bytes of parameters kept at most, in programs that have copies of their own. */
 const MOST_COPIED = 2 ** 30;
 
@@ -48,13 +53,12 @@ export function keepPrograms(parameters: Feeds, { frozen = false, most = {}, ...
     if (disposed) throw new UserError("the model was disposed; load it again");
   };
 
+  const compileOne = (program: Program): Promise<Executable> => {
+    const given = Object.values(program.outputs).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    return compile(program, { ...options, keepMemory: given <= SMALL, ...(frozen ? { constants: parameters } : {}) });
+  };
   const obtain = (key: string, build: () => Program): Kept => {
-    const kept = programs.get(key) ?? {
-      // Programs of many shapes share the process: what a run needs is given back, or each would hold on to the most it ever needed.
-      executable: compile(build(), { ...options, keepMemory: false, ...(frozen ? { constants: parameters } : {}) }),
-      users: 0,
-      copied: 0,
-    };
+    const kept = programs.get(key) ?? { executable: compileOne(build()), users: 0, copied: 0 };
     programs.delete(key);
     programs.set(key, kept);
     return kept;

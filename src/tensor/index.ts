@@ -9,6 +9,7 @@ export {
   constant,
   ones,
   scalar,
+  sizeOf,
   trace,
   TraceError,
   withGradient,
