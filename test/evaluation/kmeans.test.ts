@@ -5,28 +5,51 @@ import { kMeans } from "../../src/evaluation/kmeans.ts";
 
 const point = fc.tuple(fc.integer({ min: -20, max: 20 }), fc.integer({ min: -20, max: 20 })).map((xy) => Float32Array.from(xy));
 
+const meanOf = (points: readonly Float32Array[]): number[] =>
+  [0, 1].map((k) => points.reduce((total, p) => total + p[k]!, 0) / points.length);
+const squaredDistance = (a: ArrayLike<number>, b: ArrayLike<number>): number => (a[0]! - b[0]!) ** 2 + (a[1]! - b[1]!) ** 2;
+
 /** Sum of squared distances to the clusters' means. */
 function inertiaOf(points: readonly Float32Array[], labels: ArrayLike<number>, count: number): number {
   let sum = 0;
   for (let c = 0; c < count; c++) {
     const own = points.filter((_, i) => labels[i] === c);
-    const mean = [0, 1].map((k) => own.reduce((total, p) => total + p[k]!, 0) / own.length);
-    for (const p of own) sum += (p[0]! - mean[0]!) ** 2 + (p[1]! - mean[1]!) ** 2;
+    const mean = meanOf(own);
+    for (const p of own) sum += squaredDistance(p, mean);
   }
   return sum;
 }
 
-test("the inertia is that of the labels, and with enough beginnings the least there is", () => {
-  const size = 7;
-  const all = Array.from({ length: 3 ** size }, (_, code) => Array.from({ length: size }, (_x, i) => Math.floor(code / 3 ** i) % 3));
+const [size, clusters] = [7, 3];
+const sevenPoints = fc.array(point, { minLength: size, maxLength: size });
+
+test("the inertia is that of the labels, no point lies nearer to another mean", () => {
   fc.assert(
-    fc.property(fc.array(point, { minLength: size, maxLength: size }), fc.nat(1000), (points, seed) => {
-      const { labels, inertia } = kMeans(points, 3, { seed, restarts: 40 });
-      expect(inertia).toBeCloseTo(inertiaOf(points, labels, 3), 6);
-      expect(inertia).toBeCloseTo(Math.min(...all.map((other) => inertiaOf(points, other, 3))), 6);
+    fc.property(sevenPoints, fc.nat(1000), fc.integer({ min: 1, max: 4 }), (points, seed, restarts) => {
+      const { labels, inertia } = kMeans(points, clusters, { seed, restarts });
+      expect(inertia).toBeCloseTo(inertiaOf(points, labels, clusters), 6);
+      const means = Array.from({ length: clusters }, (_, c) => meanOf(points.filter((_point, i) => labels[i] === c)));
+      points.forEach((p, i) => {
+        const own = squaredDistance(p, means[labels[i]!]!);
+        for (const mean of means) if (!mean.some(Number.isNaN)) expect(own).toBeLessThanOrEqual(squaredDistance(p, mean) + 1e-9);
+      });
     }),
-    { numRuns: 40 },
   );
+});
+
+// Lloyd's descents end in local minima, so no number of beginnings is sure of the least; how often they find it is the measure.
+// The sets are drawn with a fixed seed, so the counts are two numbers: 200 and 93 of 200.
+test("of 40 beginnings one nearly always finds the least inertia of all clusterings, of one seldom", () => {
+  const all = Array.from({ length: clusters ** size }, (_, code) =>
+    Array.from({ length: size }, (_x, i) => Math.floor(code / clusters ** i) % clusters),
+  );
+  const sets = fc.sample(sevenPoints, { seed: 1, numRuns: 200 });
+  const least = sets.map((points) => Math.min(...all.map((labels) => inertiaOf(points, labels, clusters))));
+  const found = (restarts: number): number =>
+    sets.filter((points, i) => kMeans(points, clusters, { seed: i, restarts }).inertia < least[i]! + 1e-6).length;
+  expect(found(40)).toBeGreaterThanOrEqual(196);
+  expect(found(1)).toBeLessThan(120);
+  sets.forEach((points, i) => expect(kMeans(points, clusters, { seed: i, restarts: 1 }).inertia).toBeGreaterThan(least[i]! - 1e-6));
 });
 
 test("one seed, one result; more beginnings are never worse", () => {
