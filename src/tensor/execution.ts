@@ -15,7 +15,7 @@ export interface CompileOptions {
   readonly device?: Device;
   /** Threads within an operation. In a page that is not cross-origin isolated WebAssembly has one; a page's first program decides for all. */
   readonly threads?: number;
-  /** Keep threads spinning between operations: fastest for training, wasteful in an idle server. */
+  /** Let threads spin between the operations of a run: fastest for training, wasteful in a server. */
   readonly spinning?: boolean;
   /** Keep the memory of a run for the next one: for a program that runs again and again. Many programs would each keep the most they ever needed. */
   readonly keepMemory?: boolean;
@@ -132,7 +132,8 @@ export async function compile(
     enableMemPattern: false,
     enableCpuMemArena: keepMemory,
     logSeverityLevel: 3,
-    ...(device === "cpu" && !spinning ? { extra: { session: { intra_op: { allow_spinning: "0" } } } } : {}),
+    // Threads that spin stop at the end of a run: those of the loss would take a core from the optimizer, which comes next.
+    ...(device === "cpu" ? { extra: { session: spinning ? { force_spinning_stop: "1" } : { intra_op: { allow_spinning: "0" } } } } : {}),
     ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
   };
   const session = await call(() => runtime.InferenceSession.create(model, options));

@@ -1,18 +1,20 @@
 /**
  * Muon's orthogonalisation (Jordan et al. 2024): a matrix X → an approximation of U Vᵀ of its singular value decomposition, by five steps of
- * the Newton–Schulz iteration X ← p(A) X with A = X Xᵀ, p(A) = a I + b A + c A². Every step multiplies by a polynomial in the same A, so the
+ * the Newton–Schulz iteration X ← p(A) X with A = X Xᵀ, p(A) = c₀ I + c₁ A + c₂ A². Every step multiplies by a polynomial in the same A, so the
  * iteration runs on the small symmetric Gram matrix alone: P ← p(A) P, A ← p(A) A p(A), and X is touched twice, in A = X Xᵀ and in P X.
  */
 import {
   add,
   compile,
+  concat,
   constant,
   div,
-  gemm,
+  inputsOf,
   matmul,
   mul,
   reduceSum,
   reshape,
+  split,
   sqrt,
   trace,
   type CompileOptions,
@@ -21,52 +23,47 @@ import {
   type Tensor,
 } from "../tensor/index.ts";
 
-/** Coefficients and number of steps of the reference implementation. */
-const [A, B, C] = [3.4445, -4.775, 2.0315];
+/** c₀, c₁, c₂ and the number of steps of the reference implementation. */
+const [CONSTANT, LINEAR, QUADRATIC] = [3.4445, -4.775, 2.0315];
 const STEPS = 5;
 
 /** Orthogonalised x [n, rows, columns], each of the n matrices by itself. */
-export function orthogonalize(x: Tensor): Tensor {
-  const [n, rows, columns] = x.shape as [number, number, number];
-  if (n === 1) return reshape(orthogonalizeOne(reshape(x, [rows, columns])), x.shape);
-  const wide = rows <= columns;
-  const gram = matmul(x, x, wide ? { transposeB: true } : { transposeA: true });
-  const product = polynomial(gram, [1, 2], (a, b, c, scale, bias) => add(matmul(a, b, { scale }), mul(c, bias)));
-  return wide ? matmul(product, x) : matmul(x, product);
+export const orthogonalize = (x: Tensor): Tensor => orthogonalizeAll([x])[0]!;
+
+/** The same of several x whose smaller sides are equal: their Gram matrices go through the iteration as one batch. */
+function orthogonalizeAll(xs: readonly Tensor[]): Tensor[] {
+  const grams = xs.map((x) => matmul(x, x, isWide(x) ? { transposeB: true } : { transposeA: true }));
+  const products = split(
+    polynomial(concat(grams, 0)),
+    0,
+    grams.map(({ shape }) => shape[0]!),
+  );
+  return xs.map((x, i) => (isWide(x) ? matmul(products[i]!, x) : matmul(x, products[i]!)));
 }
 
-/** The same of one matrix, where sums of products are single operations. */
-function orthogonalizeOne(x: Tensor): Tensor {
-  const wide = x.shape[0]! <= x.shape[1]!;
-  const gram = gemm(x, x, wide ? { transposeB: true } : { transposeA: true });
-  const product = polynomial(gram, [0, 1], (a, b, c, scale, biasScale) => gemm(a, b, { scale, bias: c, biasScale }));
-  return wide ? gemm(product, x) : gemm(x, product);
-}
+const isWide = ({ shape }: Tensor): boolean => shape.at(-2)! <= shape.at(-1)!;
 
-/**
- * P(G)/√‖G‖ of Gram matrices, ‖·‖ being the trace: ‖X‖² = ‖X Xᵀ‖.
- *
- * @param axes the matrices' axes
- * @param sum (a, b, c, α, β) ↦ α a·b + β c
- */
-function polynomial(gram: Tensor, axes: number[], sum: (a: Tensor, b: Tensor, c: Tensor, alpha: number, beta: number) => Tensor): Tensor {
+/** P(G)/√‖G‖ of Gram matrices [n, side, side], ‖·‖ being the trace: ‖X‖² = ‖X Xᵀ‖. */
+function polynomial(gram: Tensor): Tensor {
   const side = gram.shape.at(-1)!;
   const eye = constant(
     Float32Array.from({ length: side * side }, (_, i) => (i % (side + 1) === 0 ? 1 : 0)),
-    gram.rank === 2 ? [side, side] : [1, side, side],
+    [1, side, side],
   );
-  const norm2 = add(reduceSum(mul(gram, eye), axes), 1e-14);
+  const norm2 = add(reduceSum(mul(gram, eye), [1, 2]), 1e-14);
   let a = div(gram, norm2);
+  let scale = 1; // The A of the iteration is scale·a.
   let product: Tensor | undefined;
   for (let step = 1; step <= STEPS; step++) {
-    // p(a) = A·1 + rest: the multiple of the identity goes into the sums, so that p itself is needed once.
-    const rest = sum(a, a, a, C, B);
-    product = product ? sum(rest, product, product, 1, A) : add(mul(eye, A), rest);
+    // p(A) = c₀ (I + rest): with the constant term divided out, its share of a product is an addition.
+    const rest = add(matmul(a, a, { scale: (QUADRATIC * scale ** 2) / CONSTANT }), mul(a, (LINEAR * scale) / CONSTANT));
+    product = product ? add(matmul(rest, product), product) : add(eye, rest);
     if (step === STEPS) break;
-    const half = sum(rest, a, a, 1, A);
-    a = sum(rest, half, half, 1, A);
+    const half = add(matmul(rest, a), a);
+    a = add(matmul(rest, half), half);
+    scale *= CONSTANT ** 2;
   }
-  return div(product!, sqrt(norm2));
+  return mul(div(product!, sqrt(norm2)), CONSTANT ** STEPS);
 }
 
 /**
@@ -74,19 +71,44 @@ function polynomial(gram: Tensor, axes: number[], sum: (a: Tensor, b: Tensor, c:
  * outputs of one attention head, say), each orthogonalised by itself; block 0: the whole matrix.
  */
 export function compileMuon(views: readonly ParameterView[], block: number, options: CompileOptions): Promise<Executable> {
-  const signature = Object.fromEntries(views.map(({ name, shape }) => [name, { dtype: "float32", shape } as const]));
+  const batches = batchesOf(views, block);
   return compile(
-    trace(signature, (inputs: Record<string, Tensor>) =>
-      Object.fromEntries(
-        views.map(({ name, shape }) => {
-          const [rows, columns] = shape as [number, number];
-          const n = blockCount(rows, block);
-          return [`orthogonal:${name}`, reshape(orthogonalize(reshape(inputs[name]!, [n, rows / n, columns])), [rows, columns])];
-        }),
-      ),
-    ),
+    trace(inputsOf(views), (inputs: Record<string, Tensor>) => {
+      const outputs: Record<string, Tensor> = {};
+      for (const batch of batches) {
+        const parts = batch.map(({ name, shape }) => reshape(inputs[name]!, cut(shape, block)));
+        orthogonalizeAll(parts).forEach((part, i) => (outputs[`orthogonal:${batch[i]!.name}`] = reshape(part, batch[i]!.shape)));
+      }
+      return outputs;
+    }),
     options,
   );
+}
+
+/** The most numbers in the Gram matrices of one batch: 1 MB, which stays in a core's cache. */
+const BATCH = 2 ** 18;
+
+/** Matrices whose iterations run as one: those with the same smaller side, as long as they fit. */
+function batchesOf(views: readonly ParameterView[], block: number): ParameterView[][] {
+  const batches: { side: number; numbers: number; views: ParameterView[] }[] = [];
+  for (const view of views) {
+    const [count, rows, columns] = cut(view.shape, block);
+    const side = Math.min(rows, columns);
+    const numbers = count * side ** 2;
+    const open = batches.find((batch) => batch.side === side && batch.numbers + numbers <= BATCH);
+    if (open) {
+      open.numbers += numbers;
+      open.views.push(view);
+    } else batches.push({ side, numbers, views: [view] });
+  }
+  return batches.map((batch) => batch.views);
+}
+
+/** [blocks, rows of a block, columns]. */
+function cut(shape: readonly number[], block: number): [number, number, number] {
+  const [rows, columns] = shape as [number, number];
+  const n = blockCount(rows, block);
+  return [n, rows / n, columns];
 }
 
 /** How many blocks the rows are cut into. */
