@@ -1,6 +1,7 @@
 /** The frame of the page: views as tabs, the model and where it runs, the theme. */
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { Choice, named } from "./parts/choice.tsx";
 import { ModelBar } from "./parts/model-bar.tsx";
 import { ProcessView } from "./process/process-view.tsx";
 import { QualityView } from "./quality/quality-view.tsx";
@@ -11,8 +12,8 @@ import { WriteView } from "./write/write-view.tsx";
 const titles: Readonly<Record<ViewName, string>> = { write: "Write", scrub: "Scrub", process: "Process", quality: "Steps and quality" };
 const contents = { write: WriteView, scrub: ScrubView, process: ProcessView, quality: QualityView } as const;
 
-const themes = ["light dark", "light", "dark"] as const;
-const theme = signal<(typeof themes)[number]>("light dark");
+const themes = { "light dark": "as the system", light: "light", dark: "dark" } as const;
+const theme = signal<keyof typeof themes>("light dark");
 
 export function App() {
   useEffect(() => {
@@ -53,14 +54,12 @@ export function App() {
             </button>
           ))}
         </div>
-        <label class="theme">
-          <span class="hidden">Colours</span>
-          <select value={theme.value} onChange={(event) => void (theme.value = event.currentTarget.value as typeof theme.value)}>
-            <option value="light dark">as the system</option>
-            <option value="light">light</option>
-            <option value="dark">dark</option>
-          </select>
-        </label>
+        <Choice
+          label={<span class="hidden">Colours</span>}
+          value={theme.value}
+          options={named(themes)}
+          onValue={(next) => void (theme.value = next)}
+        />
       </header>
       {open !== "process" && <ModelBar />}
       <main>

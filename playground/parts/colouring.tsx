@@ -1,5 +1,6 @@
 /** How tokens are coloured, and what the colours mean. Words say the same: each token's name has its step and probability. */
 import { signal } from "@preact/signals";
+import { Choice, named } from "./choice.tsx";
 import type { Token } from "./history.ts";
 
 const colourings = { confidence: "by confidence", age: "by age", none: "not" } as const;
@@ -23,16 +24,7 @@ export function Colouring({ steps }: { readonly steps: number }) {
   const bound = (level: number): string => (by === "confidence" ? `${(100 * level) / LEVELS}` : `${Math.round((steps * level) / LEVELS)}`);
   return (
     <div class="colouring">
-      <label>
-        Tokens coloured{" "}
-        <select value={by} onChange={(event) => void (colouring.value = event.currentTarget.value as Colouring)}>
-          {Object.entries(colourings).map(([value, words]) => (
-            <option key={value} value={value}>
-              {words}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Choice label="Tokens coloured" value={by} options={named(colourings)} onValue={(next) => void (colouring.value = next)} />
       {by !== "none" && (
         <p class="legend">
           {by === "confidence" ? "Probability when written:" : "Written at step:"}

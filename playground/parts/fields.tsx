@@ -1,6 +1,7 @@
 /** Fields of the forms that ask the model to write. */
 import type { ComponentChildren, Ref } from "preact";
-import { ask, asked, samplers, type Asked } from "../session/link.ts";
+import { ask, asked, samplers } from "../session/link.ts";
+import { Choice, plainly } from "./choice.tsx";
 
 export interface TemplateFieldProps {
   readonly rows: number;
@@ -28,14 +29,7 @@ export const TemplateField = ({ rows, area = null, children }: TemplateFieldProp
 );
 
 export const SamplerField = () => (
-  <label>
-    Sampler
-    <select value={asked.value.sampler} onChange={(event) => ask({ sampler: event.currentTarget.value as Asked["sampler"] })}>
-      {samplers.map((name) => (
-        <option key={name}>{name}</option>
-      ))}
-    </select>
-  </label>
+  <Choice label="Sampler" value={asked.value.sampler} options={plainly(samplers)} onValue={(sampler) => ask({ sampler })} />
 );
 
 export interface NumberFieldProps {

@@ -1,5 +1,6 @@
 /** The model: where it runs, its loading, what went wrong. */
 import { apiKey, card, closeModel, place, status, openModel, type Place } from "../session/model.ts";
+import { Choice, named } from "./choice.tsx";
 
 const places: Readonly<Record<Place, string>> = {
   auto: "this browser, fastest device",
@@ -13,22 +14,15 @@ export function ModelBar() {
   const now = status.value;
   return (
     <section class="model" aria-label="Model">
-      <label>
-        Runs in{" "}
-        <select
-          value={place.value}
-          onChange={(event) => {
-            closeModel();
-            place.value = event.currentTarget.value as Place;
-          }}
-        >
-          {Object.entries(places).map(([value, text]) => (
-            <option key={value} value={value}>
-              {text}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Choice
+        label="Runs in"
+        value={place.value}
+        options={named(places)}
+        onValue={(next) => {
+          closeModel();
+          place.value = next;
+        }}
+      />
       {now.kind === "none" && (
         <button type="button" onClick={() => void openModel().catch(() => undefined)}>
           Load the model

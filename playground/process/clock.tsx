@@ -1,6 +1,7 @@
 /** The view's clock: one time for all panels, moved by hand or played either way. */
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { Choice, plainly } from "../parts/choice.tsx";
 import { figure } from "./figure.ts";
 import { noise, schedule, schedules, sigma, time } from "./state.ts";
 
@@ -58,14 +59,12 @@ export function Clock() {
         <button type="button" onClick={() => (moving === 1 ? (direction.value = 0) : play(1))}>
           {moving === 1 ? "Pause" : "Noise ▶"}
         </button>
-        <label>
-          <span class="hidden">Noise schedule</span>
-          <select value={schedule.value} onChange={(event) => void (schedule.value = event.currentTarget.value)}>
-            {Object.keys(schedules).map((name) => (
-              <option key={name}>{name}</option>
-            ))}
-          </select>
-        </label>
+        <Choice
+          label={<span class="hidden">Noise schedule</span>}
+          value={schedule.value}
+          options={plainly(Object.keys(schedules))}
+          onValue={(name) => void (schedule.value = name)}
+        />
       </div>
       <p class="readings">
         <span>

@@ -1,6 +1,7 @@
 /** Backwards: the concrete score at a state, and the rates that it gives. */
 import { useSignal } from "@preact/signals";
 import { concreteScore, marginal, reverseRateMatrix, type Graph } from "sedd";
+import { Choice } from "../parts/choice.tsx";
 import { BarTable } from "./bar-table.tsx";
 import { figure } from "./figure.ts";
 import { Sides } from "./sides.tsx";
@@ -34,16 +35,16 @@ function Reverse({ graph }: { readonly graph: Graph }) {
   const total = -rates[x]!;
   return (
     <>
-      <label>
-        The word is now <var>x</var> ={" "}
-        <select value={x} onChange={(event) => void (picked.value = Number(event.currentTarget.value))}>
-          {[...p].map((_, y) => (
-            <option key={y} value={y}>
-              {nameOf(y)}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Choice
+        label={
+          <>
+            The word is now <var>x</var> =
+          </>
+        }
+        value={x}
+        options={[...p].map((_, y) => [y, nameOf(y)] as const)}
+        onValue={(y) => void (picked.value = y)}
+      />
       <BarTable
         caption={`Moves from “${nameOf(x)}”; bars are shares of the total rate`}
         heads={[

@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import type { Graph } from "sedd";
+import { Choice, plainly } from "../parts/choice.tsx";
 import { countEnds, denoise, momentAt, whichSentence, type Moment } from "./backward.ts";
 import { BarTable } from "./bar-table.tsx";
 import { drawEvents, stateAt } from "./forward.ts";
@@ -27,24 +28,13 @@ export const SentencePanel = () => (
       forgets, and what comes back is a fresh draw (<code>sampleFrom</code>; the paper’s section 4).
     </p>
     <div class="fields">
-      <label>
-        Sentence to noise
-        <select value={chosen.value} onChange={(event) => void (chosen.value = Number(event.currentTarget.value))}>
-          {sentences.map(({ text }, i) => (
-            <option key={text} value={i}>
-              {text}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label>
-        Reverse steps
-        <select value={steps.value} onChange={(event) => void (steps.value = Number(event.currentTarget.value))}>
-          {stepChoices.map((count) => (
-            <option key={count}>{count}</option>
-          ))}
-        </select>
-      </label>
+      <Choice
+        label="Sentence to noise"
+        value={chosen.value}
+        options={sentences.map(({ text }, i) => [i, text] as const)}
+        onValue={(i) => void (chosen.value = i)}
+      />
+      <Choice label="Reverse steps" value={steps.value} options={plainly(stepChoices)} onValue={(count) => void (steps.value = count)} />
       <button type="button" onClick={() => void seed.value++}>
         Other draws
       </button>

@@ -1,5 +1,6 @@
 /** What a comparison found: averages as a table and as curves, and the texts side by side. */
 import { computed, signal } from "@preact/signals";
+import { Choice, plainly } from "../parts/choice.tsx";
 import { Plot, type Point } from "../parts/plot.tsx";
 import type { Estimate } from "./average.ts";
 import type { Changes, Outcome } from "./compare.ts";
@@ -66,16 +67,7 @@ function Texts() {
   return (
     <>
       <h2>The texts</h2>
-      {seeds.length > 1 && (
-        <label>
-          of seed{" "}
-          <select value={seed} onChange={(event) => void (shown.value = Number(event.currentTarget.value))}>
-            {seeds.map((each) => (
-              <option key={each}>{each}</option>
-            ))}
-          </select>
-        </label>
-      )}
+      {seeds.length > 1 && <Choice label="of seed" value={seed} options={plainly(seeds)} onValue={(each) => void (shown.value = each)} />}
       <div class="texts">
         {outcomes.value
           .filter((outcome) => outcome.seed === seed)

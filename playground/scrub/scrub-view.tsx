@@ -1,6 +1,7 @@
 /** Scrub: the last run, or a recorded one, under a time slider. */
 import { signal } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
+import { Choice } from "../parts/choice.tsx";
 import { Colouring } from "../parts/colouring.tsx";
 import { changesOf, tokensAt } from "../parts/history.ts";
 import { TokenText } from "../parts/token-text.tsx";
@@ -88,16 +89,12 @@ function Scrub({ run }: { readonly run: Run }) {
           />
         </label>
         {run.frames.length > 1 && (
-          <label>
-            Text{" "}
-            <select value={sequence} onChange={(event) => go({ sequence: Number(event.currentTarget.value), position: undefined })}>
-              {run.frames.map((_, i) => (
-                <option key={i} value={i}>
-                  {i + 1}
-                </option>
-              ))}
-            </select>
-          </label>
+          <Choice
+            label="Text"
+            value={sequence}
+            options={run.frames.map((_, i) => [i, i + 1] as const)}
+            onValue={(next) => go({ sequence: next, position: undefined })}
+          />
         )}
         <output class="quiet">
           {moment}; {frame.changed.length} changed{frame.time === 0 && " by the final denoise"}
