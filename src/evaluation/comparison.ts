@@ -75,10 +75,7 @@ async function checkBefore({ common: { tokenizer }, judge, length, evaluation }:
 /** In the recipe's order, as many at once as there are cores for the threads of each. Where one fails, the others stop and are saved. */
 async function trainAll({ recipe, out, signal, onTraining, onTrained, onMetric }: ComparisonOptions): Promise<Map<Contestant, Trained>> {
   const { contestants, judge, common } = recipe;
-  const plans: [string, Plan][] = [...contestants, ...(typeof judge === "string" ? [] : [[JUDGE, judge] as const])].map(([name, plan]) => [
-    name,
-    plan,
-  ]);
+  const plans: (readonly [string, Plan])[] = [...contestants, ...(typeof judge === "string" ? [] : [[JUDGE, judge] as const])];
   const failed = new AbortController();
   const either = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
   const trained = new Map<string, Trained>();
@@ -97,13 +94,8 @@ async function trainAll({ recipe, out, signal, onTraining, onTrained, onMetric }
       onTrained?.(name);
     }
   };
-  const lanes = Array.from({ length: Math.max(1, Math.floor(cores() / (common.threads ?? cores()))) }, () =>
-    lane().catch((error: unknown) => {
-      failed.abort(error);
-      throw error;
-    }),
-  );
-  await Promise.allSettled(lanes);
+  const lanes = Math.max(1, Math.floor(cores() / (common.threads ?? cores())));
+  await Promise.all(Array.from({ length: lanes }, () => lane().catch((error: unknown) => failed.abort(error))));
   either.throwIfAborted();
   return new Map([...contestants.keys()].map((name) => [name, trained.get(name)!]));
 }
