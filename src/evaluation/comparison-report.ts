@@ -2,7 +2,7 @@
 import { packageVersion } from "../platform/version.ts";
 import type { ModelConfig } from "../objectives/sedd-config.ts";
 import type { ComparisonRecipe } from "./comparison-recipe.ts";
-import type { Trained } from "./contestants.ts";
+import { type Trained, UNDISTURBED } from "./contestants.ts";
 import type { Measured } from "./evaluate.ts";
 import { type MeasuredTexts, REPEATED } from "./measures/generation.ts";
 import { middleOf } from "./measures/infilling.ts";
@@ -141,7 +141,7 @@ function cards(parts: ReportParts): Report["protocols"] {
     validation: {
       ...base,
       what: "The validation number while training, against tokens seen and against seconds of training",
-      how: `Of the weights' moving average, on fixed windows under fixed noise: a bound (sedd, ardm), exact (ar), the cross-entropy of the chosen 15 % (mlm). The error is over batches of windows, which are the same for all models. Seconds are of the training's own clock, validation and checkpoints included.${note}`,
+      how: `Of the weights' moving average, on fixed windows under fixed noise: a bound (sedd, ardm), exact (ar), the cross-entropy of the chosen 15 % (mlm). The error is over batches of windows, which are the same for all models. Seconds are those of the steps without validation and checkpoints, each as long as the run's steps were where nothing disturbed them (of their lengths, the ${100 * UNDISTURBED} % quantile), so that pauses and other work on the machine do not count.${note}`,
       data: data.valid.join(", "),
       samples: `${validation.windows} windows of ${length} tokens every ${validation.every} steps`,
       seeds: [seed],

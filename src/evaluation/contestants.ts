@@ -17,6 +17,7 @@ export interface TrainingOptions {
 /** How a training ended. */
 export interface Trained {
   readonly tokens: number;
+  /** Of its steps, had nothing else had the machine, as are the curve's. */
   readonly seconds: number;
   readonly curve: Omit<Given<Model["curve"]>, "protocol">;
 }
@@ -29,8 +30,10 @@ export interface Trained {
 export async function trainContestant({ recipe, minutes }: Plan, out: string, options: TrainingOptions): Promise<Trained> {
   const steps = minutes === undefined ? recipe.schedule.steps : await stepsWithin(minutes, recipe, out, options);
   await trainTo({ ...recipe, schedule: { ...recipe.schedule, steps } }, out, options);
-  const { tokens, seconds } = await readProgress(out);
-  return { tokens, seconds, curve: await readCurve(out) };
+  const { step, tokens } = await readProgress(out);
+  const metrics = await readMetrics(out);
+  const pace = undisturbedPace(metrics);
+  return { tokens, seconds: step * pace, curve: curveOf(metrics, pace) };
 }
 
 async function trainTo(recipe: Recipe, out: string, { signal, onBegin, onMetric }: TrainingOptions): Promise<void> {
@@ -44,24 +47,40 @@ async function stepsWithin(minutes: number, recipe: Recipe, out: string, options
   if (!(await hasCheckpoint(out)) || (await readProgress(out)).step < TIMED_STEPS)
     await trainTo({ ...recipe, schedule: { ...recipe.schedule, steps: TIMED_STEPS, decay: "none" } }, out, options);
   // The first steps compile programs.
-  const timed = (await readMetrics(out)).filter(({ kind, step }) => kind === "step" && step >= TIMED_STEPS / 2 && step <= TIMED_STEPS);
-  const [first, last] = [timed[0], timed.at(-1)] as Extract<Metric, { kind: "step" }>[];
+  const timed = stepsOf(await readMetrics(out)).filter(({ step }) => step >= TIMED_STEPS / 2 && step <= TIMED_STEPS);
+  const [first, last] = [timed[0], timed.at(-1)];
   const perStep = (last!.seconds - first!.seconds) / (last!.step - first!.step);
   return TIMED_STEPS + Math.max(0, Math.round((60 * minutes - last!.seconds) / perStep));
 }
 
+/** Of a run's steps, the share that counts as undisturbed: a pause, or other work on the machine, makes a step longer; nothing makes one shorter. */
+export const UNDISTURBED = 0.1;
+
+/** Seconds of a step where nothing disturbs it: as long as the slowest of the undisturbed ones. */
+export function undisturbedPace(metrics: readonly Metric[]): number {
+  let [last, clock] = [0, 0];
+  const each: number[] = [];
+  for (const { step, seconds } of stepsOf(metrics)) {
+    if (step === last + 1) each.push(seconds - clock);
+    [last, clock] = [step, seconds];
+  }
+  return each.toSorted((a, b) => a - b)[Math.floor(UNDISTURBED * each.length)]!;
+}
+
 /** The validations of a run, in their order. */
-async function readCurve(out: string): Promise<Trained["curve"]> {
-  const validations = (await readMetrics(out)).filter((metric) => metric.kind === "validation");
+function curveOf(metrics: readonly Metric[], pace: number): Trained["curve"] {
+  const validations = metrics.filter((metric) => metric.kind === "validation");
   return {
     kind: validations[0]!.measure,
-    points: validations.map(({ tokens, seconds, natsPerToken, standardError }) => ({
+    points: validations.map(({ step, tokens, natsPerToken, standardError }) => ({
       tokens,
-      seconds,
+      seconds: step * pace,
       natsPerToken: { value: natsPerToken, standardError },
     })),
   };
 }
+
+const stepsOf = (metrics: readonly Metric[]) => metrics.filter((metric) => metric.kind === "step");
 
 const readMetrics = async (out: string): Promise<Metric[]> =>
   (await readText(joinPath(out, METRICS)))

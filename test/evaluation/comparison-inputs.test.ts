@@ -106,7 +106,7 @@ test("tokens become steps, σ goes to those that are told it, and the judge has 
     ["sedd-l2", 64],
   ]);
   expect(judge).toMatchObject({
-    recipe: { objective: { kind: "ar" }, schedule: { steps: 8400, warmup: 100 }, seed: 2, network: { hidden: 256 } },
+    recipe: { objective: { kind: "ar" }, schedule: { steps: 5250, warmup: 100 }, seed: 2, network: { hidden: 256 } },
   });
   expect(length).toBe(256);
   await readComparison("recipes/compare-quick.yaml");

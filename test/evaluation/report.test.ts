@@ -130,12 +130,16 @@ describe("writing", () => {
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  it("leaves two files, of which the JSON is the report", async () => {
+  it("leaves the JSON, which is the report, the page, and the page's plots one by one", async () => {
     const inside = join(folder, "new", "report");
     await writeReport(inside, syntheticReport());
-    expect(await readdir(inside)).toEqual(["report.html", "report.json"]);
+    expect(await readdir(inside)).toEqual(["plots", "report.html", "report.json"]);
+    const page = await readFile(join(inside, "report.html"), "utf8");
+    const plots = await readdir(join(inside, "plots"));
+    expect(plots).toHaveLength(8);
+    for (const plot of plots) expect(page).toContain((await readFile(join(inside, "plots", plot), "utf8")).trim());
     expect(JSON.parse(await readFile(join(inside, "report.json"), "utf8"))).toEqual(syntheticReport());
-    expect(await readFile(join(inside, "report.html"), "utf8")).toBe(await reportPage(syntheticReport()));
+    expect(page).toBe(await reportPage(syntheticReport()));
   });
   it("writes nothing of a report that is wrong", async () => {
     await expect(writeReport(folder, { ...syntheticReport(), protocols: {} })).rejects.toThrow("no card for likelihood");
@@ -153,6 +157,6 @@ describe("writing", () => {
     const error: unknown = await writeReport(folder, syntheticReport()).catch((error: unknown) => error);
     await chmod(folder, 0o755);
     expect(error).toBeInstanceOf(UserError);
-    expect((error as UserError).message).toBe(`cannot write ${join(folder, "report.json")}: permission denied`);
+    expect((error as UserError).message).toBe(`cannot write ${join(folder, "report.html")}: permission denied`);
   });
 });
