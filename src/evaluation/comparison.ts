@@ -8,10 +8,12 @@ import { withoutMark } from "../platform/utf8.ts";
 import type { CompileOptions } from "../tensor/index.ts";
 import { UnknownCharacterError } from "../text/character.ts";
 import { loadTokenizer, type Tokenizer } from "../text/tokenizer.ts";
+import { checkSameRun } from "../training/begin.ts";
+import { hasCheckpoint } from "../training/checkpoint.ts";
 import type { Metric } from "../training/train.ts";
 import type { ComparisonRecipe, Plan } from "./comparison-recipe.ts";
 import { comparisonReport, type Contender } from "./comparison-report.ts";
-import { trainContestant, type Trained } from "./contestants.ts";
+import type { Trained } from "./contestants.ts";
 import { evaluate, measureNames, type Progress } from "./evaluate.ts";
 import { loadJudge, type Judged } from "./judge.ts";
 import { measureTexts, type MeasuredTexts } from "./measures/generation.ts";
@@ -20,6 +22,7 @@ import type { JudgedText } from "./measures/texts.ts";
 import { type Contestant, type Report, reportSchema } from "./report/schema.ts";
 import { writeReport } from "./report/write.ts";
 import { openStore, parseOrNothing } from "./store.ts";
+import { trainInThread } from "./training-thread.ts";
 
 export interface ComparisonOptions {
   readonly recipe: ComparisonRecipe;
@@ -54,7 +57,7 @@ export async function compareObjectives(options: ComparisonOptions): Promise<{ r
   await makeFolder(options.out);
   const unlock = await lockFolder(options.out);
   try {
-    await checkBefore(options.recipe);
+    await checkBefore(options);
     const trained = await trainAll(options);
     const report = await measureAll(options, trained);
     return { report, written: await writeIfNew(options.out, report) };
@@ -65,17 +68,28 @@ export async function compareObjectives(options: ComparisonOptions): Promise<{ r
 
 const JUDGE = "judge";
 
+/** What is to be trained, in the recipe's order, the judge last. */
+const plansOf = ({ contestants, judge }: ComparisonRecipe): (readonly [string, Plan])[] => [
+  ...contestants,
+  ...(typeof judge === "string" ? [] : [[JUDGE, judge] as const]),
+];
+
 /** What would otherwise be found wrong after hours of training. */
-async function checkBefore({ common: { tokenizer }, judge, length, evaluation }: ComparisonRecipe): Promise<void> {
-  if (typeof tokenizer === "string") await readTest(evaluation, await loadTokenizer(tokenizer), length);
+async function checkBefore({ recipe, out }: ComparisonOptions): Promise<void> {
+  const { common, judge, length, evaluation } = recipe;
+  if (typeof common.tokenizer === "string") await readTest(evaluation, await loadTokenizer(common.tokenizer), length);
   else await readText(evaluation.test);
   if (typeof judge === "string") await (await loadJudge(judge, {})).dispose();
+  for (const [name, { recipe: own }] of plansOf(recipe)) {
+    const folder = joinPath(out, name);
+    if (await hasCheckpoint(folder)) await checkSameRun(own, folder);
+  }
 }
 
 /** In the recipe's order, as many at once as there are cores for the threads of each. Where one fails, the others stop and are saved. */
 async function trainAll({ recipe, out, signal, onTraining, onTrained, onMetric }: ComparisonOptions): Promise<Map<Contestant, Trained>> {
-  const { contestants, judge, common } = recipe;
-  const plans: (readonly [string, Plan])[] = [...contestants, ...(typeof judge === "string" ? [] : [[JUDGE, judge] as const])];
+  const { contestants, common } = recipe;
+  const plans = plansOf(recipe);
   const failed = new AbortController();
   const either = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
   const trained = new Map<string, Trained>();
@@ -85,7 +99,7 @@ async function trainAll({ recipe, out, signal, onTraining, onTrained, onMetric }
       either.throwIfAborted();
       const [name, plan] = plans[begun++]!;
       const place = { done: begun, total: plans.length };
-      const result = await trainContestant(plan, joinPath(out, name), {
+      const result = await trainInThread(plan, joinPath(out, name), {
         signal: either,
         onMetric: (metric) => onMetric?.(name, metric),
         onBegin: (steps) => onTraining?.(name, steps, place),

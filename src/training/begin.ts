@@ -107,7 +107,7 @@ function checkStart({ parameters, config: given }: StartingPoint, config: SeddCo
 const fixedKeys = [["objective"], ["network"], ["optimizer", "kind"], ["seed"], ["data", "separator"]] as const;
 
 /** UserError where a recipe is another than that of the run in a folder, but for what may change. */
-async function checkSameRun(recipe: Recipe, out: string): Promise<void> {
+export async function checkSameRun(recipe: Recipe, out: string): Promise<void> {
   const path = joinPath(out, "recipe.yaml");
   if (!(await exists(path))) return;
   const stored = await readYaml(path);

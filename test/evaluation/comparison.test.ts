@@ -1,5 +1,5 @@
 /** A whole comparison, of all objectives, from recipe to report; a second one, one that was stopped, and one with other weights. */
-import { readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { cores } from "#platform";
@@ -112,12 +112,13 @@ test("minutes of training are steps by the clock of the first ones, and the same
   expect(of("judge")).toEqual([["judge", 8]]);
 });
 
-test("trainings side by side are those that come one after another, to the bit; where one is refused the other is kept", async () => {
+test("trainings side by side are those that come one after another, to the bit; where one is refused none begins", async () => {
   const setting = comparisonSetting((recipe) => (recipe.contestants = { "sedd-absorb": {}, ar: {} }));
   const { contestants } = await readComparison(setting.recipe);
   const ar = contestants.get("ar")!.recipe;
   await train({ recipe: { ...ar, seed: 9 }, out: join(setting.out, "ar") });
   await expect(runComparison(setting)).rejects.toThrow(/seed: 1, but the run in .*ar .* was begun with 9/);
+  expect(existsSync(join(setting.out, "sedd-absorb"))).toBe(false);
   rmSync(join(setting.out, "ar"), { recursive: true });
   const order: string[] = [];
   await runComparison(setting, { onMetric: (name, { kind }) => void (kind === "step" && order.push(name)) });
