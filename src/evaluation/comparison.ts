@@ -8,12 +8,10 @@ import { withoutMark } from "../platform/utf8.ts";
 import type { CompileOptions } from "../tensor/index.ts";
 import { UnknownCharacterError } from "../text/character.ts";
 import { loadTokenizer, type Tokenizer } from "../text/tokenizer.ts";
-import { checkSameRun } from "../training/begin.ts";
-import { hasCheckpoint } from "../training/checkpoint.ts";
 import type { Metric } from "../training/train.ts";
 import type { ComparisonRecipe, Plan } from "./comparison-recipe.ts";
 import { comparisonReport, type Contender } from "./comparison-report.ts";
-import type { Trained } from "./contestants.ts";
+import { checkRun, type Trained } from "./contestants.ts";
 import { evaluate, measureNames, type Progress } from "./evaluate.ts";
 import { loadJudge, type Judged } from "./judge.ts";
 import { measureTexts, type MeasuredTexts } from "./measures/generation.ts";
@@ -80,10 +78,7 @@ async function checkBefore({ recipe, out }: ComparisonOptions): Promise<void> {
   if (typeof common.tokenizer === "string") await readTest(evaluation, await loadTokenizer(common.tokenizer), length);
   else await readText(evaluation.test);
   if (typeof judge === "string") await (await loadJudge(judge, {})).dispose();
-  for (const [name, { recipe: own }] of plansOf(recipe)) {
-    const folder = joinPath(out, name);
-    if (await hasCheckpoint(folder)) await checkSameRun(own, folder);
-  }
+  for (const [name, plan] of plansOf(recipe)) await checkRun(plan, joinPath(out, name));
 }
 
 /** In the recipe's order, as many at once as there are cores for the threads of each. Where one fails, the others stop and are saved. */

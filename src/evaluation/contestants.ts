@@ -1,10 +1,13 @@
 /** The trainings of a comparison: each objective in a folder of its own, by the same `train` as `sedd train`, begun, gone on with, or done already. */
 import { joinPath, readText } from "#platform";
+import { UserError } from "../platform/errors.ts";
+import { checkSameRun } from "../training/begin.ts";
 import { hasCheckpoint, readProgress } from "../training/checkpoint.ts";
 import { METRICS, type Metric } from "../training/metrics.ts";
 import type { Recipe } from "../training/recipe.ts";
 import { train } from "../training/train.ts";
 import { type Plan, TIMED_STEPS } from "./comparison-recipe.ts";
+import { isFinishedRun } from "./finished-run.ts";
 import type { Given, Model } from "./report/schema.ts";
 
 export interface TrainingOptions {
@@ -22,16 +25,34 @@ export interface Trained {
   readonly curve: Omit<Given<Model["curve"]>, "protocol">;
 }
 
+/** UserError where a folder holds the run of another recipe, or a finished one that the plan wants more of. */
+export async function checkRun({ recipe, minutes }: Plan, out: string): Promise<void> {
+  const finished = await isFinishedRun(out);
+  if (!finished && !(await hasCheckpoint(out))) return;
+  await checkSameRun(recipe, out);
+  if (!finished || minutes !== undefined) return;
+  const { step } = lastStep(await readMetrics(out));
+  const { steps } = recipe.schedule;
+  if (step < steps)
+    throw new UserError(
+      `${out}: its run of ${step} steps is finished, without a checkpoint to go on from, and the recipe asks for ${steps}; train in another folder`,
+    );
+}
+
 /**
- * Trains as far as the plan says; a run that has come so far is left as it is.
+ * Trains as far as the plan says; a run that has come so far, or is finished, is left as it is.
  *
  * @throws the signal's reason once the run is saved; UserError for a folder in use or one of another recipe
  */
 export async function trainContestant({ recipe, minutes }: Plan, out: string, options: TrainingOptions): Promise<Trained> {
-  const steps = minutes === undefined ? recipe.schedule.steps : await stepsWithin(minutes, recipe, out, options);
-  await trainTo({ ...recipe, schedule: { ...recipe.schedule, steps } }, out, options);
-  const { step, tokens } = await readProgress(out);
+  await checkRun({ recipe, minutes }, out);
+  if (await isFinishedRun(out)) options.onBegin?.(lastStep(await readMetrics(out)).step);
+  else {
+    const steps = minutes === undefined ? recipe.schedule.steps : await stepsWithin(minutes, recipe, out, options);
+    await trainTo({ ...recipe, schedule: { ...recipe.schedule, steps } }, out, options);
+  }
   const metrics = await readMetrics(out);
+  const { step, tokens } = lastStep(metrics);
   const pace = undisturbedPace(metrics);
   return { tokens, seconds: step * pace, curve: curveOf(metrics, pace) };
 }
@@ -81,6 +102,7 @@ function curveOf(metrics: readonly Metric[], pace: number): Trained["curve"] {
 }
 
 const stepsOf = (metrics: readonly Metric[]) => metrics.filter((metric) => metric.kind === "step");
+const lastStep = (metrics: readonly Metric[]) => stepsOf(metrics).at(-1)!;
 
 const readMetrics = async (out: string): Promise<Metric[]> =>
   (await readText(joinPath(out, METRICS)))

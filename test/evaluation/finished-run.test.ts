@@ -1,0 +1,48 @@
+/** A finished run stands in a comparison for the training it came from: measured as it is, never trained, and refused where more of it is asked for. */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { isFinishedRun, writeFinishedRun } from "../../src/evaluation/finished-run.ts";
+import { UserError } from "../../src/platform/errors.ts";
+import { comparisonSetting, runComparison } from "./comparison-fixture.ts";
+
+test("finished runs are compared without training, to the same report but for the rounding of their weights", async () => {
+  const setting = comparisonSetting((recipe) => (recipe.contestants = { ar: {} }));
+  const { report } = await runComparison(setting);
+  const out = join(setting.folder, "finished");
+  for (const name of ["ar", "judge"]) {
+    await writeFinishedRun(join(setting.out, name), join(out, name));
+    expect([await isFinishedRun(join(setting.out, name)), await isFinishedRun(join(out, name))]).toEqual([false, true]);
+  }
+  expect(readdirSync(join(out, "ar")).toSorted()).toEqual([
+    "config.json",
+    "metrics.jsonl",
+    "model.safetensors",
+    "recipe.yaml",
+    "tokenizer.json",
+  ]);
+  const heard: string[] = [];
+  const again = await runComparison(
+    { ...setting, out },
+    { onMetric: (name) => void heard.push(name), onTraining: (name, steps) => void heard.push(`${name} ${steps}`) },
+  );
+  expect(heard.toSorted()).toEqual(["ar 4", "judge 8"]);
+  const [trained, finished] = [report.models.ar!, again.report.models.ar!];
+  for (const key of ["tokensSeen", "trainingSeconds", "curve", "parameters", "differs"] as const)
+    expect(finished[key]).toEqual(trained[key]);
+  // Weights in half precision are off by 2⁻¹¹ of themselves at most; the value here is of order 3.
+  const nats = (model: typeof trained) => (model.likelihood as { natsPerToken: { value: number } }).natsPerToken.value;
+  expect(Math.abs(nats(finished) - nats(trained))).toBeLessThan(0.01);
+
+  writeFileSync(setting.recipe, readFileSync(setting.recipe, "utf8").replace("tokens: 256", "tokens: 512"));
+  const error = await runComparison({ ...setting, out }).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(UserError);
+  expect((error as Error).message).toMatch(/ar: its run of 4 steps is finished, .* asks for 8; train in another folder$/);
+});
+
+test("refuses a folder that is no run, and to write into one that is", async () => {
+  const setting = comparisonSetting((recipe) => (recipe.contestants = { ar: {} }));
+  await runComparison(setting);
+  await expect(writeFinishedRun(setting.folder, join(setting.folder, "x"))).rejects.toThrow(UserError);
+  await expect(writeFinishedRun(join(setting.out, "ar"), join(setting.out, "judge"))).rejects.toThrow(/is a training run/);
+});
