@@ -41,6 +41,7 @@ export function pytorch(options) {
   return {
     ready: ask({ cmd: "init", ...options }),
     steps: (n) => ask({ cmd: "step", n }),
+    products: (request) => ask({ cmd: "products", ...request }),
     resetPeak: () => ask({ cmd: "reset_peak" }),
     close: () => child.stdin.end(),
   };

@@ -6,6 +6,7 @@ Standard output carries answers only; whatever libraries print goes to standard 
 
 import json
 import os
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -83,6 +84,22 @@ class Worker:
         answer = {"ms": total, "forward_backward_ms": gradient, "optimizer_ms": update, **memory()}
         return answer | ({"loss": loss.item() / self.x0.shape[1]} if n > 0 else {})
 
+    def products(self, shapes: list, n: int, threads: int) -> dict:
+        """Median milliseconds of A·B for each [m, k, n, transpose_a, transpose_b]."""
+        torch.set_num_threads(threads)
+        medians = []
+        for m, k, columns, transpose_a, transpose_b in shapes:
+            a = torch.randn(k, m).T if transpose_a else torch.randn(m, k)
+            b = torch.randn(columns, k).T if transpose_b else torch.randn(k, columns)
+            out = torch.empty(m, columns)
+            times = []
+            for _ in range(n + 1):
+                start = time.perf_counter()
+                torch.mm(a, b, out=out)
+                times.append((time.perf_counter() - start) * 1e3)
+            medians.append(statistics.median(times[1:]))
+        return {"ms": medians}
+
     def reset_peak(self) -> dict:
         """Lets VmHWM start again from the present resident set, so that compiling does not count as the step's memory."""
         Path("/proc/self/clear_refs").write_text("5")
@@ -94,9 +111,11 @@ class Worker:
             return self.init(request)
         if command == "step":
             return self.step(**request)
+        if command == "products":
+            return self.products(**request)
         if command == "reset_peak":
             return self.reset_peak()
-        raise ValueError(f"cmd is {command!r}: use init, step or reset_peak")
+        raise ValueError(f"cmd is {command!r}: use init, step, products or reset_peak")
 
 
 def main() -> None:

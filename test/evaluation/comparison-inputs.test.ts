@@ -96,7 +96,7 @@ test("a run of another recipe in a contestant's folder is refused; one that is g
 
 test("tokens become steps, σ goes to those that are told it, and the judge has what it is given besides", async () => {
   const { contestants, judge, length } = await readComparison("recipes/compare.yaml");
-  expect([...contestants.values()].map(({ recipe }) => recipe.schedule.steps)).toEqual(Array.from({ length: 6 }, () => 4200));
+  expect([...contestants.values()].map(({ recipe }) => recipe.schedule.steps)).toEqual(Array.from({ length: 6 }, () => 2500));
   expect([...contestants].map(([name, { recipe }]) => [name, recipe.network.conditioning])).toEqual([
     ["sedd-absorb", 64],
     ["sedd-uniform", 64],
@@ -106,9 +106,9 @@ test("tokens become steps, σ goes to those that are told it, and the judge has 
     ["sedd-l2", 64],
   ]);
   expect(judge).toMatchObject({
-    recipe: { objective: { kind: "ar" }, schedule: { steps: 5250, warmup: 100 }, seed: 2, network: { hidden: 256 } },
+    recipe: { objective: { kind: "ar" }, schedule: { steps: 3125, warmup: 100 }, seed: 2, network: { hidden: 256 } },
   });
-  expect(length).toBe(256);
+  expect(length).toBe(128);
   await readComparison("recipes/compare-quick.yaml");
 });
 
