@@ -20,7 +20,7 @@ import type { JudgedText } from "./measures/texts.ts";
 import { type Contestant, type Report, reportSchema } from "./report/schema.ts";
 import { writeReport } from "./report/write.ts";
 import { openStore, parseOrNothing } from "./store.ts";
-import { trainInThread } from "./training-thread.ts";
+import { trainInProcess } from "./training-process.ts";
 
 export interface ComparisonOptions {
   readonly recipe: ComparisonRecipe;
@@ -94,7 +94,7 @@ async function trainAll({ recipe, out, signal, onTraining, onTrained, onMetric }
       either.throwIfAborted();
       const [name, plan] = plans[begun++]!;
       const place = { done: begun, total: plans.length };
-      const result = await trainInThread(plan, joinPath(out, name), {
+      const result = await trainInProcess(plan, joinPath(out, name), {
         signal: either,
         onMetric: (metric) => onMetric?.(name, metric),
         onBegin: (steps) => onTraining?.(name, steps, place),

@@ -19,6 +19,12 @@ export interface CompileOptions {
   readonly spinning?: boolean;
   /** Keep the memory of a run for the next one: for a program that runs again and again. Many programs would each keep the most they ever needed. */
   readonly keepMemory?: boolean;
+  /**
+   * Count numbers below 2⁻¹²⁶ as 0, in the native runtime. The gradients of a trained network are full of them (an attention weight of 1e-30 times a gradient of 1e-9), and
+   * x86 takes a hundred times as long for each. The runtime does so in the threads that it makes, and in the one that runs a process's first session if that one asks for it,
+   * from there on for JavaScript too: for processes that train, not for a program that uses this library.
+   */
+  readonly flushDenormals?: boolean;
   /** File prefix for the runtime's own profile (native only). */
   readonly profile?: string;
   /**
@@ -113,7 +119,16 @@ const atOnce = <T>(work: () => Promise<T>): Promise<T> => work();
 /** Compiles a program for a device. Create once and keep: the runtime's memory grows with every create and release. */
 export async function compile(
   program: Program,
-  { device: wanted = "cpu", threads = 1, spinning = true, keepMemory = true, profile, constants = {}, runtimePath }: CompileOptions = {},
+  {
+    device: wanted = "cpu",
+    threads = 1,
+    spinning = true,
+    keepMemory = true,
+    flushDenormals = false,
+    profile,
+    constants = {},
+    runtimePath,
+  }: CompileOptions = {},
 ): Promise<Executable> {
   const { runtime, device } = await runtimeOf(wanted, runtimePath);
   const { program: lowered, finishers } = splitScatteredOutputs(program);
@@ -123,6 +138,8 @@ export async function compile(
   const model = toOnnx(lowered, { standard: device === "webgpu", ...(inPlace ? {} : { constants }) });
   if (!inPlace) runtime.env.wasm.numThreads = globalThis.crossOriginIsolated === false ? 1 : threads;
   const call = device === "webgpu" ? inTurn : atOnce;
+  // Threads that spin stop at the end of a run: those of the loss would take a core from the optimizer, which comes next.
+  const spins = spinning ? { force_spinning_stop: "1" } : { intra_op: { allow_spinning: "0" } };
   const options: InferenceSession.SessionOptions = {
     executionProviders: [device],
     intraOpNumThreads: threads,
@@ -132,8 +149,7 @@ export async function compile(
     enableMemPattern: false,
     enableCpuMemArena: keepMemory,
     logSeverityLevel: 3,
-    // Threads that spin stop at the end of a run: those of the loss would take a core from the optimizer, which comes next.
-    ...(device === "cpu" ? { extra: { session: spinning ? { force_spinning_stop: "1" } : { intra_op: { allow_spinning: "0" } } } } : {}),
+    ...(device === "cpu" ? { extra: { session: { ...spins, ...(flushDenormals ? { set_denormal_as_zero: "1" } : {}) } } } : {}),
     ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
   };
   const session = await call(() => runtime.InferenceSession.create(model, options));

@@ -84,7 +84,7 @@ async function loop(
   const { steps } = recipe.schedule;
   const { accumulate } = recipe.batch;
   const length = lengthOf(recipe);
-  const runtime: CompileOptions = { threads: recipe.threads ?? cores(), spinning: true };
+  const runtime: CompileOptions = { threads: recipe.threads ?? cores(), spinning: true, flushDenormals: true };
   const disposables: { dispose(): Promise<void> }[] = [];
   const own = <T extends { dispose(): Promise<void> }>(value: T): T => {
     disposables.push(value);

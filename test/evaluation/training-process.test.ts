@@ -1,10 +1,9 @@
-/** A training in a thread of its own ends as one in this thread does: done, stopped and saved, or refused. */
+/** A training in a process of its own ends as one in this process does: done, stopped and saved, or refused. */
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readComparison } from "../../src/evaluation/comparison-recipe.ts";
-import { trainInThread } from "../../src/evaluation/training-thread.ts";
+import { trainInProcess } from "../../src/evaluation/training-process.ts";
 import { UserError } from "../../src/platform/errors.ts";
-import { threadOf } from "../../src/platform/thread.ts";
 import { readProgress } from "../../src/training/checkpoint.ts";
 import { comparisonSetting } from "./comparison-fixture.ts";
 
@@ -19,26 +18,22 @@ test("stopped, it rejects with the signal's reason and is saved; asked again, it
   const stop = new AbortController();
   const reason = new Error("enough");
   const longer = { ...plan, recipe: { ...plan.recipe, schedule: { ...plan.recipe.schedule, steps: 100_000 } } };
-  await expect(trainInThread(longer, out, { signal: stop.signal, onMetric: () => stop.abort(reason) })).rejects.toBe(reason);
+  await expect(trainInProcess(longer, out, { signal: stop.signal, onMetric: () => stop.abort(reason) })).rejects.toBe(reason);
   const { step } = await readProgress(out);
   expect(step).toBeGreaterThan(0);
   const begun: number[] = [];
   const further = { ...plan, recipe: { ...plan.recipe, schedule: { ...plan.recipe.schedule, steps: step + 2 } } };
-  const { tokens, curve } = await trainInThread(further, out, { onBegin: (steps) => void begun.push(steps) });
+  const { tokens, curve } = await trainInProcess(further, out, { onBegin: (steps) => void begun.push(steps) });
   expect(begun).toEqual([step + 2]);
   expect(tokens).toBe((step + 2) * 64);
   expect(curve.points.at(-1)!.natsPerToken.value).toBeGreaterThan(0);
-  await expect(trainInThread(plan, out, { signal: stop.signal })).rejects.toBe(reason);
+  await expect(trainInProcess(plan, out, { signal: stop.signal })).rejects.toBe(reason);
 });
 
 test("a user's mistake is one here too", async () => {
   const { plan, out } = await tiny();
   const wrong = { ...plan, recipe: { ...plan.recipe, data: { ...plan.recipe.data, train: ["/nowhere.txt"] } } };
-  const error = await trainInThread(wrong, out, {}).catch((thrown: unknown) => thrown);
+  const error = await trainInProcess(wrong, out, {}).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(UserError);
   expect((error as Error).message).toMatch(/^\S.*\/nowhere\.txt/);
-});
-
-test("a module that is only imported is no thread", () => {
-  expect(threadOf(import.meta.url)).toBeUndefined();
 });
