@@ -149,11 +149,16 @@ export function parseTrajectory(text: string, name: string): Trajectory {
 }
 
 /**
- * Where two runs part: the first line in which the other differs from the recorded one, bit for bit. What it was called and where it ran may differ.
+ * Where two runs part: the first line in which the other differs from the recorded one. What it was called and where it ran may differ.
  *
+ * @param tolerance relative, of every number; 0: bit for bit. Whole numbers (tokens, places, steps) are so compared exactly by any that is small.
  * @returns undefined where they are the same; else the number of the recorded line and both lines
  */
-export function firstDifference(recorded: Trajectory, other: Trajectory): { line: number; recorded: string; other: string } | undefined {
+export function firstDifference(
+  recorded: Trajectory,
+  other: Trajectory,
+  tolerance = 0,
+): { line: number; recorded: string; other: string } | undefined {
   const ran = ({ verb, template, options, graph, noise }: RunDescription) => ({
     package: "",
     model: "",
@@ -167,8 +172,19 @@ export function firstDifference(recorded: Trajectory, other: Trajectory): { line
   const b = bodies({ ...other, run: ran(other.run) });
   // The header counts the changes: it is compared last, so that the first change that is another one is named.
   const order = [...Array.from({ length: Math.max(a.length, b.length) - 1 }, (_, k) => k + 1), 0];
-  const k = order.find((line) => a[line] !== b[line]);
+  const k = order.find((line) => !sameLine(a[line], b[line], tolerance));
   return k === undefined ? undefined : { line: k + 1, recorded: a[k] ?? "nothing", other: b[k] ?? "nothing" };
+}
+
+const sameLine = (a: string | undefined, b: string | undefined, tolerance: number): boolean =>
+  a === b || (tolerance > 0 && a !== undefined && b !== undefined && alike(JSON.parse(a), JSON.parse(b), tolerance));
+
+/** Whether two plain values are the same but for numbers that differ by so small a share of themselves. */
+function alike(a: unknown, b: unknown, tolerance: number): boolean {
+  if (typeof a === "number" && typeof b === "number") return Math.abs(a - b) <= tolerance * Math.max(Math.abs(a), Math.abs(b));
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
+  const [own, others] = [Object.entries(a), Object.entries(b)];
+  return own.length === others.length && own.every(([key, value]) => alike(value, (b as Record<string, unknown>)[key], tolerance));
 }
 
 const START = 0x811c9dc5;

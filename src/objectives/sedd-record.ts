@@ -60,9 +60,17 @@ export function record(model: SeddModel, loaded: Pick<RunDescription, "device" |
   };
 }
 
+export interface VerifyOptions {
+  /** By how large a share of itself a number may differ, default 0: bit for bit. For a run of another JavaScript engine, such as a browser's, 1e-12. */
+  readonly tolerance?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onStep?: ((frame: SampleFrame) => void) | undefined;
+}
+
 /**
  * Runs a recorded call again and compares every change, every probability and the text, bit for bit. The network's last bits depend on the machine: the
- * same package, device and kind of processor give them again, whatever the number of threads.
+ * same package, device and kind of processor give them again, whatever the number of threads. So does the same JavaScript engine: another one's `Math.exp` may round
+ * otherwise, which the language leaves to it.
  *
  * @param name of the file, for errors
  * @throws UserError with the first line that comes out otherwise
@@ -71,13 +79,13 @@ export async function verifyTrajectory(
   model: SeddModel,
   trajectory: Trajectory,
   name: string,
-  options: { readonly signal?: AbortSignal | undefined; readonly onStep?: ((frame: SampleFrame) => void) | undefined } = {},
+  { tolerance = 0, ...options }: VerifyOptions = {},
 ): Promise<void> {
   const { verb, template = "", options: given, package: version } = trajectory.run;
   const recorder = record(model);
   await (verb === "sample" ? recorder.sample({ ...given, ...options }) : recorder.infill(template, { ...given, ...options }));
   const again = recorder.trajectory();
-  const found = firstDifference(trajectory, again);
+  const found = firstDifference(trajectory, again, tolerance);
   if (!found) return;
   const versions = again.run.package === version ? "" : ` (recorded with sedd ${version}, this is ${again.run.package})`;
   const shorten = (line: string): string => (line.length > 160 ? `${line.slice(0, 160)}…` : line);

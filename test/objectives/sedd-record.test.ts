@@ -69,6 +69,9 @@ test("verifying names the first line that comes out otherwise; a signal stops it
   await expect(verifyTrajectory(model, nudged, "run.jsonl")).rejects.toThrow(
     /^run\.jsonl:2: recorded \{"step":.*\}, the run gives \{.*\}$/,
   );
+  await verifyTrajectory(model, nudged, "run.jsonl", { tolerance: 1e-12 });
+  const further = { ...trajectory, changes: trajectory.changes.with(0, { ...first!, probability: first!.probability * (1 - 1e-11) }) };
+  await expect(verifyTrajectory(model, further, "run.jsonl", { tolerance: 1e-12 })).rejects.toThrow(/^run\.jsonl:2: /);
   const older = { ...nudged, run: { ...nudged.run, package: "0.0.1" } };
   await expect(verifyTrajectory(model, older, "run.jsonl")).rejects.toThrow(/\(recorded with sedd 0\.0\.1, this is .*\)$/);
   const reason = new Error("enough");

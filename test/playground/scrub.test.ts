@@ -1,4 +1,4 @@
-/** Scrub, in a real browser: a run under the slider, its laws, and its file, which Node proves bit for bit. */
+/** Scrub, in a real browser: a run under the slider, its laws, and its file, which Node proves. */
 import { readFile } from "node:fs/promises";
 import type { Locator, Page } from "playwright-core";
 import { expect, it } from "vitest";
@@ -23,7 +23,7 @@ async function saved(page: Page): Promise<string> {
 inChromium("Scrub", () => {
   const open = builtPage();
 
-  it("goes through the last run: text, story and law of a position; saves it, and Node writes it again bit for bit", () =>
+  it("goes through the last run: text, story and law of a position; saves it, and Node writes it again", () =>
     open(hash, async (page) => {
       await write(page);
       await page.getByRole("tab", { name: "Scrub" }).click();
@@ -35,7 +35,8 @@ inChromium("Scrub", () => {
       const trajectory = parseTrajectory(await saved(page), "run.jsonl");
       expect(trajectory.run.model).toBe("tales"); // as it is called beside the page, not its address there
       const model = await load("fairytales", { device: "wasm", threads: 1 });
-      await verifyTrajectory(model, trajectory, "run.jsonl");
+      // The network is the same bits; Math.exp and its like are the engine's own, and Chromium's round some arguments otherwise than Node's: an ulp or two of each law.
+      await verifyTrajectory(model, trajectory, "run.jsonl", { tolerance: 1e-12 });
 
       const frames = [...replayTrajectory(trajectory, 1)];
       await page.getByRole("combobox", { name: "Text", exact: true }).selectOption({ label: "2" });
