@@ -9,8 +9,8 @@ import { METRICS } from "../training/metrics.ts";
 
 export async function isFinishedRun(folder: string): Promise<boolean> {
   if (await hasCheckpoint(folder)) return false;
-  const files = await Promise.all(["config.json", METRICS].map((name) => exists(joinPath(folder, name))));
-  return files.every(Boolean) && (await exists(joinPath(folder, "model.safetensors")));
+  const files = await Promise.all(["config.json", "model.safetensors", METRICS].map((name) => exists(joinPath(folder, name))));
+  return files.every(Boolean);
 }
 
 /** @throws UserError for a folder that is no run, or one to write to that is a run itself */
