@@ -5,6 +5,7 @@
  * The network is told neither σ nor t. With k = D−t+1 masks this is the exact-k form of the absorbing process's bound (diffusion/exact-k.ts): read as a score,
  * which `normalized` does, a trained network has that process's samplers and estimators.
  */
+import { everyPosition } from "../diffusion/bound.ts";
 import { shuffled } from "../diffusion/shuffle.ts";
 import type { DDiTConfig } from "../network/ddit.ts";
 import type { Random } from "../platform/random.ts";
@@ -26,8 +27,10 @@ function maskSuffixOfOrder(
 ): Question {
   const input = tokens.slice();
   const weights = new Float64Array(tokens.length);
+  // Which window gets which stratum is drawn: validation's windows stand in the order of the text, with whose places the noise must not go.
+  const strata = shuffled(everyPosition(batch), random);
   for (let r = 0; r < batch; r++) {
-    const masked = 1 + Math.floor((length * (r + u)) / batch);
+    const masked = 1 + Math.floor((length * (strata[r]! + u)) / batch);
     const window = Int32Array.from({ length }, (_, i) => r * length + i);
     for (const at of shuffled(window, random).subarray(0, masked)) {
       input[at] = mask;
