@@ -46,14 +46,19 @@ const candidates = ["model.safetensors", "model.safetensors.index.json", "pytorc
 export async function readModelFolder(folder: string, { file, ...options }: OpenOptions & { file?: string } = {}): Promise<ModelFolder> {
   const config = await readModelConfig(folder);
   const names = file === undefined ? candidates : [file];
-  for (const name of names) {
-    const path = joinPath(folder, name);
-    if (!(await exists(path))) continue;
-    if (name.endsWith(".json")) return { config, ...(await readSharded(path, folder, options)) };
-    if (name.endsWith(".safetensors")) return { config, tensors: withoutPrefix(await readWeights(path, options)) };
-    return { config, ...(await readCheckpoint(path, options)) };
-  }
-  throw new UserError(`the model folder ${folder} has no weights; ${names.length > 1 ? "one of " : ""}${names.join(", ")} would do`);
+  const name = await weightsIn(folder, names);
+  if (name === undefined)
+    throw new UserError(`the model folder ${folder} has no weights; ${names.length > 1 ? "one of " : ""}${names.join(", ")} would do`);
+  const path = joinPath(folder, name);
+  if (name.endsWith(".json")) return { config, ...(await readSharded(path, folder, options)) };
+  if (name.endsWith(".safetensors")) return { config, tensors: withoutPrefix(await readWeights(path, options)) };
+  return { config, ...(await readCheckpoint(path, options)) };
+}
+
+/** The file of a folder that holds a model's weights, the first of those that can; `undefined` where there is none. */
+export async function weightsIn(folder: string, names: readonly string[] = candidates): Promise<string | undefined> {
+  for (const name of names) if (await exists(joinPath(folder, name))) return name;
+  return undefined;
 }
 
 /** The folder's `config.json`. */

@@ -2,7 +2,7 @@
  * Where a run begins: from fresh parameters, from another model's (fine-tuning), or from its own checkpoint. Everything that can be wrong is found
  * here, before the folder's description of the run is written.
  */
-import { exists, joinPath, writeFileAtomic } from "#platform";
+import { baseName, exists, joinPath, writeFileAtomic } from "#platform";
 import { stringify } from "yaml";
 import type { Objective } from "../objectives/objective.ts";
 import { writeSeddConfig } from "../objectives/sedd-config.ts";
@@ -18,7 +18,7 @@ import { CHECKPOINT, readCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { prepareData } from "./data.ts";
 import { dropMetricsAfter } from "./metrics.ts";
 import { workingBuffers } from "./optimizer.ts";
-import { configOf, lengthOf, type Recipe } from "./recipe.ts";
+import { checkRecipe, configOf, lengthOf, type Recipe } from "./recipe.ts";
 import { valueAt } from "./recipe-errors.ts";
 
 /** What a fine-tuned run begins with. */
@@ -77,7 +77,8 @@ export async function beginRun({ recipe, out, resume, from, signal }: BeginOptio
 }
 
 /** Writes what makes the folder a model and what it is trained by, and drops metrics of steps that are still to come. */
-export async function describeRun({ config, begin }: Run, recipe: Recipe, out: string): Promise<void> {
+export async function describeRun({ tokenizer, config, begin }: Run, recipe: Recipe, out: string): Promise<void> {
+  if (begin.step === 0) await writeFileAtomic(joinPath(out, "tokenizer.json"), `${JSON.stringify(tokenizer.toJSON(), null, 1)}\n`);
   const model = writeSeddConfig({ sedd: config, length: lengthOf(recipe) });
   await writeFileAtomic(joinPath(out, "config.json"), `${JSON.stringify(model, null, 2)}\n`);
   await writeFileAtomic(joinPath(out, "recipe.yaml"), stringify(recipe));
@@ -123,6 +124,29 @@ export async function checkSameRun(recipe: Recipe, out: string): Promise<void> {
   }
 }
 
+/** Sections that change nothing of what a run learns, and the tokenizer, which is the same if its tokens are. */
+const asideKeys = ["name", "samples", "checkpoint", "tokenizer"];
+
+/**
+ * For runs that are to be compared: UserError where a recipe is another than that of the run in a folder in anything but its name, its samples, how often it is saved,
+ * and where its texts lie.
+ *
+ * @param free keys that may differ besides
+ */
+export async function checkSameTraining(recipe: Recipe, out: string, free: readonly string[] = []): Promise<void> {
+  await checkSameRun(recipe, out);
+  const path = joinPath(out, "recipe.yaml");
+  // Read as a recipe, so that a key that is newer than the run has its default.
+  const stored = checkRecipe(await readYaml(path), path);
+  const wherever = ({ data, ...rest }: Recipe) => ({
+    ...rest,
+    data: { ...data, train: data.train.map(baseName), valid: data.valid.map(baseName) },
+  });
+  const isFree = (key: string): boolean => [...asideKeys, ...free].some((one) => key === one || key.startsWith(`${one}.`));
+  const other = differences(wherever(recipe), wherever(stored)).find(({ key }) => !isFree(key));
+  if (other) throw notThisRun(other.key, other.a, other.b, out);
+}
+
 const notThisRun = (key: string, given: unknown, own: unknown, out: string): UserError =>
   new UserError(
     `${key}: ${show(given)}, but the run in ${out} (${CHECKPOINT}) was begun with ${show(own)}; resume with that, or begin another run`,
@@ -130,13 +154,19 @@ const notThisRun = (key: string, given: unknown, own: unknown, out: string): Use
 
 const show = (value: unknown): string => (value === undefined ? "none" : JSON.stringify(value));
 
+interface Difference {
+  readonly key: string;
+  readonly a: unknown;
+  readonly b: unknown;
+}
+
 /** The first leaf in which two plain values differ. */
-function difference(a: unknown, b: unknown, key: string): { key: string; a: unknown; b: unknown } | undefined {
+const difference = (a: unknown, b: unknown, key: string): Difference | undefined => differences(a, b, key)[0];
+
+/** The leaves in which two plain values differ. */
+function differences(a: unknown, b: unknown, key = ""): Difference[] {
   const isSection = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
-  if (!isSection(a) || !isSection(b)) return a === b ? undefined : { key, a, b };
-  for (const name of new Set([...Object.keys(a), ...Object.keys(b)])) {
-    const found = difference(a[name], b[name], key === "" ? name : `${key}.${name}`);
-    if (found) return found;
-  }
-  return undefined;
+  if (!isSection(a) || !isSection(b)) return a === b ? [] : [{ key, a, b }];
+  const names = [...new Set([...Object.keys(a), ...Object.keys(b)])];
+  return names.flatMap((name) => differences(a[name], b[name], key === "" ? name : `${key}.${name}`));
 }

@@ -2,7 +2,7 @@
  * The texts of a recipe as packed tokens in the run's folder. A fresh run makes its tokenizer and packs; a resumed one goes on with what it has,
  * and refuses other texts and another tokenizer.
  */
-import { baseName, exists, fileSize, joinPath, writeFileAtomic } from "#platform";
+import { baseName, exists, fileSize, joinPath } from "#platform";
 import { UserError } from "../platform/errors.ts";
 import { packFiles, type PackedHeader } from "../text/packing.ts";
 import { openTokens, type PackedSource } from "../text/source.ts";
@@ -63,24 +63,17 @@ async function packed(path: string, files: readonly string[], tokenizer: Tokeniz
 }
 
 async function tokenizerOf({ recipe, out, resume, given, signal }: DataOptions): Promise<Tokenizer> {
-  const path = joinPath(out, "tokenizer.json");
-  if (resume) return loadTokenizer(path);
-  const tokenizer = await fresh();
-  await writeFileAtomic(path, `${JSON.stringify(tokenizer.toJSON(), null, 1)}\n`);
-  return tokenizer;
-
-  async function fresh(): Promise<Tokenizer> {
-    if (given !== undefined) return parseTokenizer(given, "--from: tokenizer.json");
-    if (typeof recipe.tokenizer === "string") return loadTokenizer(recipe.tokenizer);
-    const { kind, size, special } = recipe.tokenizer;
-    return trainTokenizer({
-      files: recipe.data.train,
-      kind,
-      ...(size === undefined ? {} : { size }),
-      ...(special ? { special } : {}),
-      ...(signal ? { signal } : {}),
-    });
-  }
+  if (resume) return loadTokenizer(joinPath(out, "tokenizer.json"));
+  if (given !== undefined) return parseTokenizer(given, "--from: tokenizer.json");
+  if (typeof recipe.tokenizer === "string") return loadTokenizer(recipe.tokenizer);
+  const { kind, size, special } = recipe.tokenizer;
+  return trainTokenizer({
+    files: recipe.data.train,
+    kind,
+    ...(size === undefined ? {} : { size }),
+    ...(special ? { special } : {}),
+    ...(signal ? { signal } : {}),
+  });
 }
 
 /** What a packed file says of itself; `undefined` where there is none, or a damaged one, which is then packed again. */

@@ -32,6 +32,14 @@ export const METRICS = "metrics.jsonl";
 export const appendMetric = (folder: string, metric: Metric): Promise<void> =>
   appendLine(joinPath(folder, METRICS), JSON.stringify(metric));
 
+/** What a folder's metrics tell of one step. */
+export async function metricsAt(folder: string, step: number): Promise<Metric[]> {
+  const path = joinPath(folder, METRICS);
+  if (!(await exists(path))) return [];
+  const lines = new TextDecoder().decode(await readFile(path)).split("\n");
+  return lines.filter((line) => stepOf(line) === step).map((line) => JSON.parse(line) as Metric);
+}
+
 /**
  * Drops the lines of later steps than `step`, which a run that goes on from there will write again, and any line that a crash cut (read
  * without insisting on UTF-8: the cut may lie inside a character). Written atomically, and only where something changes.

@@ -2,6 +2,7 @@
 import { cores, joinPath, lockFolder, macrotask, makeFolder } from "#platform";
 import { noiseFrom } from "../diffusion/noise.ts";
 import { run } from "../diffusion/sampler.ts";
+import { weightsIn } from "../formats/hub.ts";
 import { samplerOf } from "../objectives/sedd-sample.ts";
 import { networkScore } from "../objectives/sedd-score.ts";
 import type { BatchShape } from "../objectives/objective.ts";
@@ -12,9 +13,9 @@ import { drawWindow } from "../text/batches.ts";
 import { beginRun, describeRun, type BeginOptions, type Run } from "./begin.ts";
 import { CHECKPOINT, hasCheckpoint, removeAborted, writeCheckpoint } from "./checkpoint.ts";
 import { lossRunner } from "./loss.ts";
-import { appendMetric, type Metric } from "./metrics.ts";
+import { appendMetric, metricsAt, type Metric } from "./metrics.ts";
 import { createOptimizer } from "./optimizer.ts";
-import { lengthOf, windowsAt } from "./recipe.ts";
+import { lengthOf, type Recipe, windowsAt } from "./recipe.ts";
 import { learningRateFactor } from "./schedule.ts";
 import { createValidation } from "./validation.ts";
 
@@ -35,7 +36,7 @@ export interface TrainOptions extends BeginOptions {
 
 export interface TrainResult {
   readonly step: number;
-  /** The signal stopped the run before its last step; its state is saved. */
+  /** The signal stopped the run before its last step, or that step's validation and samples; its state is saved. */
   readonly interrupted: boolean;
 }
 
@@ -44,7 +45,7 @@ const STEP_STREAM = 0x73746570;
 /**
  * Trains, or goes on training, in a folder of its own. Resuming is exact: the same processor, threads and runtime give the same bits.
  *
- * @throws UserError for a folder in use, a checkpoint that is in the way, missing or of another run, texts that do not do, a full disk, and a
+ * @throws UserError for a folder in use, a checkpoint or a model that is in the way, missing or of another run, texts that do not do, a full disk, and a
  *   loss that is not finite (then the last checkpoint is as it was)
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
@@ -52,10 +53,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const checkFolder = async (): Promise<void> => {
     if (resume === true && !(await hasCheckpoint(out)))
       throw new UserError(`--out ${out}: no ${CHECKPOINT} to resume from; leave out --resume to begin`);
-    if (resume !== true && (await hasCheckpoint(out)))
+    if (resume === true) return;
+    if (await hasCheckpoint(out))
       throw new UserError(`--out ${out}: holds a checkpoint already; give --resume to go on with it, or another folder`);
+    const weights = await weightsIn(out);
+    if (weights !== undefined) throw new UserError(`--out ${out}: holds a model already (${weights}); give another folder`);
   };
-  if (resume === true) await checkFolder(); // before a folder is made for nothing
+  await checkFolder(); // before a folder is made for nothing
   await makeFolder(out);
   const unlock = await lockFolder(out);
   try {
@@ -64,20 +68,41 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const begun = await beginRun(options);
     const { step } = begun.begin;
     const { steps } = options.recipe.schedule;
-    if (step >= steps) {
+    const recorded = resume === true ? await metricsAt(out, step) : [];
+    const left = outstanding(options.recipe, step, recorded);
+    if (step > steps || (step === steps && !left.validation && left.seeds.length === 0)) {
       options.onNotice?.(`nothing to do: the run in ${out} is at step ${step} of ${steps}; raise schedule.steps to go on`);
       return { step, interrupted: false };
     }
     await describeRun(begun, options.recipe, out);
-    return await loop(begun, options);
+    return await loop(begun, options, left);
   } finally {
     await unlock();
   }
 }
 
+/** What a step brings about beside its update. */
+interface Outstanding {
+  readonly validation: boolean;
+  /** Of samples. */
+  readonly seeds: readonly number[];
+}
+
+/** What is due after a step and not among its metrics, as an interruption leaves it. */
+function outstanding({ schedule, validation, samples }: Recipe, step: number, recorded: readonly Metric[] = []): Outstanding {
+  const due = (every: number): boolean => step > 0 && (step % every === 0 || step === schedule.steps);
+  const drawn = new Set(recorded.flatMap((metric) => (metric.kind === "sample" ? [metric.seed] : [])));
+  return {
+    validation: due(validation.every) && !recorded.some(({ kind }) => kind === "validation"),
+    seeds: due(samples.every) ? Array.from({ length: samples.count }, (_, seed) => seed).filter((seed) => !drawn.has(seed)) : [],
+  };
+}
+
+/** @param left of the step that a resumed run begins from */
 async function loop(
   { tokenizer, config, objective, valid, sampler, begin, gradients }: Run,
   { recipe, out, signal, onMetric, onCheckpoint }: TrainOptions,
+  left: Outstanding,
 ): Promise<TrainResult> {
   const { layout } = objective;
   const { state, seed } = begin;
@@ -99,6 +124,8 @@ async function loop(
     onMetric?.(metric);
   };
 
+  /** The last report was. */
+  let cut = false;
   let saved = step;
   const save = async (): Promise<void> => {
     if (!Object.values(state).every((buffer: Float32Array) => buffer.every(Number.isFinite)))
@@ -135,27 +162,34 @@ async function loop(
       }
       return { sum, count };
     };
-    const drawSamples = async (): Promise<void> => {
+    const drawSamples = async (seeds: readonly number[]): Promise<void> => {
       const noise = noiseFrom(config.noise);
       const sampler = samplerOf(config);
       // Left to right there is a step a token.
       const steps = sampler === "left-to-right" ? undefined : recipe.samples.steps;
-      for (let i = 0; i < recipe.samples.count; i++) {
+      for (const seed of seeds) {
         let last: Int32Array | undefined;
-        for await (const frame of run(score, { noise, length, sampler, steps, seed: i, signal, pause: macrotask }))
+        for await (const frame of run(score, { noise, length, sampler, steps, seed, signal, pause: macrotask }))
           if (frame.done) last = frame.tokens;
-        if (last) await record({ kind: "sample", step, seed: i, text: tokenizer.decode(last) });
+        if (last) await record({ kind: "sample", step, seed, text: tokenizer.decode(last) });
       }
     };
-    /** What an interruption may cut short: the step is done, and is saved. */
-    const unlessAborted = async (work: () => Promise<void>): Promise<void> => {
+    /** An interruption may cut it short: the step is done, and is saved; what is missing then is made up for when the run goes on. */
+    const report = async ({ validation: isDue, seeds }: Outstanding): Promise<void> => {
+      cut = true;
       try {
-        await work();
+        if (isDue) {
+          const bound = await validation.bound(state.ema, { signal, pause: macrotask });
+          await record({ kind: "validation", step, tokens, seconds: seconds(), measure: objective.measure, ...bound });
+        }
+        await drawSamples(seeds);
+        cut = false;
       } catch (error) {
         if (!signal?.aborted || error !== signal.reason) throw error;
       }
     };
 
+    await report(left);
     while (step < steps && !signal?.aborted) {
       const number = step + 1;
       const { length: windowTokens, tokens: passTokens = recipe.batch.tokens } = drawWindow(windowsAt(recipe, number), seed, number);
@@ -168,7 +202,6 @@ async function loop(
         throw await diverged(`step ${number}: the loss is ${sum / count} a token and its gradient's norm ${norm}`);
       step = number;
       tokens += count;
-      const due = (every: number): boolean => step % every === 0 || step === steps;
       const learningRate = recipe.optimizer.learningRate * factor;
       await record({
         kind: "step",
@@ -180,19 +213,13 @@ async function loop(
         learningRate,
         length: windowTokens,
       });
-      if (due(recipe.validation.every)) {
-        await unlessAborted(async () => {
-          const bound = await validation.bound(state.ema, { signal, pause: macrotask });
-          await record({ kind: "validation", step, tokens, seconds: seconds(), measure: objective.measure, ...bound });
-        });
-      }
-      if (due(recipe.samples.every)) await unlessAborted(drawSamples);
-      if (due(recipe.checkpoint.every)) await save();
+      await report(outstanding(recipe, step));
+      if (step % recipe.checkpoint.every === 0 || step === steps) await save();
       await macrotask();
     }
     if (saved !== step || !(await hasCheckpoint(out))) await save();
   } finally {
     await Promise.all(disposables.map((value) => value.dispose()));
   }
-  return { step, interrupted: step < steps };
+  return { step, interrupted: cut || step < steps };
 }

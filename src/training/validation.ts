@@ -33,9 +33,11 @@ interface Interruption {
 }
 
 const ROWS = 16;
+/** How many windows are used where so many are asked for: whole batches, two at least. */
+export const validationWindows = (asked: number): number => ROWS * Math.max(2, Math.round(asked / ROWS));
 const STREAM = 0x76616c;
 
-/** `windows` windows of `length`, evenly spread over the text. */
+/** {@link validationWindows} windows of `length`, evenly spread over the text. */
 export async function createValidation(
   objective: Objective,
   config: SeddConfig,
@@ -47,7 +49,7 @@ export async function createValidation(
   const judge = config.loss === undefined ? objective : seddObjective({ ...config, loss: undefined });
   const runner = lossRunner(judge, options);
   const sigma0 = noiseFrom(config.noise).sigma(0);
-  const batches = Math.max(2, Math.round(settings.windows / ROWS));
+  const batches = validationWindows(settings.windows) / ROWS;
   const length = Math.min(settings.length, source.count);
   const shape = { batch: ROWS, length };
   const stream = random(settings.seed, STREAM);

@@ -4,7 +4,7 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, write
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { loadTokenizer } from "../../src/text/tokenizer.ts";
-import { readModel } from "../../src/model.ts";
+import { readModel, saveModel } from "../../src/model.ts";
 import { seddObjective } from "../../src/objectives/sedd.ts";
 import { readCheckpoint } from "../../src/training/checkpoint.ts";
 import { configOf, train, type Metric } from "../../src/training/train.ts";
@@ -219,6 +219,23 @@ test("two trainings in one folder, a checkpoint in the way, none to resume", asy
     /the corpus is empty/,
   );
   expect(readdirSync(join(folder, "x"))).not.toContain(".lock");
+});
+
+test("a model that is in the way is refused, and left as it is; a mistake writes no tokenizer", async () => {
+  const { folder, out, recipe } = setting();
+  await train({ recipe, out });
+  const model = join(folder, "model");
+  await saveModel(model, await readModel(out));
+  const files = () => readdirSync(model).map((name) => [name, readFileSync(join(model, name))]);
+  const before = files();
+  await expectUserError({ recipe, out: model }, /^--out .*model: holds a model already \(model\.safetensors\); give another folder/);
+  expect(files()).toEqual(before);
+  const own = join(folder, "own");
+  mkdirSync(own);
+  writeFileSync(join(own, "tokenizer.json"), "mine");
+  const short = tinyRecipe(writeCorpus(join(folder, "short"), { train: "the king", valid: "the king" }));
+  await expectUserError({ recipe: short, out: own }, /fewer than one window/);
+  expect(readFileSync(join(own, "tokenizer.json"), "utf8")).toBe("mine");
 });
 
 test("a damaged checkpoint is refused by name, and left", async () => {
