@@ -6,12 +6,16 @@ import { z } from "zod";
 import { readYaml } from "../formats/yaml.ts";
 import { UserError } from "../platform/errors.ts";
 import { describeIssues } from "../training/recipe-errors.ts";
-import { checkRecipe, lengthOf, type Recipe } from "../training/recipe.ts";
+import { drawWindow } from "../text/batches.ts";
+import { checkRecipe, lengthOf, type Recipe, windowsAt } from "../training/recipe.ts";
 import { type Contestant, contestantNames } from "./report/schema.ts";
 
 const count = z.int().positive();
 /** Of a mean over so many there is an error. */
 const several = z.int().min(2);
+/** Noisy copies, or batches of texts, whose spread is an error that can be relied on: that of two may be any. */
+const REPLICATES = 8;
+const BATCHES = 4;
 const relative = z.number().positive().lt(1);
 const section = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape);
 
@@ -21,9 +25,13 @@ const evaluation = section({
   /** Only its beginning, in code points; left out, all of it. */
   characters: count.optional(),
   /** Copies are doubled from `least` on until the standard error is below this share of the value, or there are `most`. */
-  likelihood: section({ least: several.default(4), most: several.default(64), error: relative.default(0.005) }).prefault({}),
+  likelihood: section({
+    least: z.int().min(REPLICATES).default(REPLICATES),
+    most: several.default(64),
+    error: relative.default(0.005),
+  }).prefault({}),
   /** Texts of one call of the sampler, which is what a seed gives: samples of seed s are its first `batch`. */
-  batch: several.default(8),
+  batch: several.default(4),
   /** Texts are written until the perplexity's standard error is below this share of it, or there are `most`. `steps`: default the length. */
   generation: section({
     steps: count.optional(),
@@ -111,9 +119,9 @@ export async function readComparison(path: string): Promise<ComparisonRecipe> {
   const names = contestantNames.filter((name) => contestants[name]);
   if (names.length === 0) throw new UserError(`${path}: contestants: none; give at least one of ${contestantNames.join(", ")}`);
   for (const key of ["generation", "quality"] as const)
-    if (evaluation[key].least < 2 * evaluation.batch)
+    if (evaluation[key].least < BATCHES * evaluation.batch)
       throw new UserError(
-        `${path}: evaluation.${key}.least: ${evaluation[key].least} will not do; an error needs two batches, ${2 * evaluation.batch} texts, at least`,
+        `${path}: evaluation.${key}.least: ${evaluation[key].least} will not do; an error needs ${BATCHES} batches, ${BATCHES * evaluation.batch} texts, at least`,
       );
   const plans = new Map(names.map((name) => [name, planOf(path, name, training, { ...objectives[name], ...contestants[name] })] as const));
   const common = plans.get(names[0]!)!.recipe;
@@ -156,14 +164,25 @@ function planOf(path: string, name: string, training: Written["training"], objec
     throw new UserError(
       `${where}: schedule: ${tokens === undefined ? "neither tokens nor minutes" : "both tokens and minutes"}; give one of them`,
     );
-  const steps = tokens === undefined ? TIMED_STEPS : Math.ceil(tokens / (batch.tokens * batch.accumulate));
-  const raw = {
-    name,
-    ...rest,
-    objective,
-    network: objective.kind === "sedd" ? network : withoutNoise,
-    batch,
-    schedule: { ...times, steps },
-  };
-  return { recipe: checkRecipe(raw, where), minutes };
+  const withSteps = (steps: number): Recipe =>
+    checkRecipe(
+      { name, ...rest, objective, network: objective.kind === "sedd" ? network : withoutNoise, batch, schedule: { ...times, steps } },
+      where,
+    );
+  const timed = withSteps(TIMED_STEPS);
+  return { recipe: tokens === undefined ? timed : withSteps(stepsFor(tokens, timed)), minutes };
+}
+
+/** The fewest steps that see so many tokens: passes of some windows may have a size of their own. */
+function stepsFor(tokens: number, recipe: Recipe): number {
+  const { batch, seed, windows } = recipe;
+  if (windows.every((window) => window.tokens === undefined)) return Math.ceil(tokens / (batch.tokens * batch.accumulate));
+  let [step, seen] = [0, 0];
+  for (; seen < tokens; step++) {
+    const allowed = windowsAt(recipe, step + 1);
+    // What is wrong with the windows, the recipe of as many steps will say.
+    if (allowed.length === 0) return step + 1;
+    seen += (drawWindow(allowed, seed, step + 1).tokens ?? batch.tokens) * batch.accumulate;
+  }
+  return step;
 }

@@ -9,6 +9,7 @@ import { middleOf } from "./measures/infilling.ts";
 import { speedAt } from "./measures/speed.ts";
 import type { Ground } from "./measures/subject.ts";
 import type { Contestant, Model, Report } from "./report/schema.ts";
+import { validationWindows } from "../training/validation.ts";
 import { trunkDifferences } from "./trunk.ts";
 
 /** A contestant, trained and measured. */
@@ -22,7 +23,6 @@ export interface Contender {
 export interface ReportParts {
   readonly recipe: ComparisonRecipe;
   readonly command: string;
-  readonly machine: string;
   readonly ground: Ground;
   readonly contenders: ReadonlyMap<Contestant, Contender>;
   /** The test text as if it were samples. */
@@ -32,13 +32,15 @@ export interface ReportParts {
 const FEATURES = "the judge's last hidden states, mean over a text's tokens, at length 1";
 
 export async function comparisonReport(parts: ReportParts): Promise<Report> {
-  const { recipe, machine, contenders, reference } = parts;
+  const { recipe, contenders, reference } = parts;
   const all = [...contenders];
+  const machines = new Set(all.flatMap(([, { measured }]) => measured.quality.flatMap(({ machines }) => machines)));
   const differences = trunkDifferences(all.map(([, { config }]) => config));
   return {
     version: 1,
     created: new Date().toISOString(),
-    machine,
+    // Whose seconds these are: what was measured before, elsewhere, may have been kept.
+    machine: [...machines].join("; "),
     package: `sedd ${packageVersion}`,
     recipe: { ...recipe.written },
     models: Object.fromEntries(all.map(([name, contender], i) => [name, modelOf(contender, parts, differences[i]!)])),
@@ -116,7 +118,9 @@ function cards(parts: ReportParts): Report["protocols"] {
   const { data, validation, seed } = recipe.common;
   const note = recipe.written.note ? ` ${recipe.written.note}` : "";
   const beginning = settings.characters === undefined ? "" : `, its first ${settings.characters.toLocaleString("en-US")} characters`;
-  const testFile = `${settings.test}${beginning} (SHA-256 ${test.fingerprint}…)`;
+  const apart =
+    data.separator === undefined ? "" : `, documents (apart by ${JSON.stringify(data.separator)}) with an end-of-text token between them`;
+  const testFile = `${settings.test}${beginning}${apart} (SHA-256 ${test.fingerprint}…)`;
   const windowsOf = (count: number): string =>
     `${testFile}: ${Math.min(count, test.windows.length)} of its ${test.windows.length} windows of ${length} tokens, evenly spread`;
   const named = judgeName(parts);
@@ -141,9 +145,9 @@ function cards(parts: ReportParts): Report["protocols"] {
     validation: {
       ...base,
       what: "The validation number while training, against tokens seen and against seconds of training",
-      how: `Of the weights' moving average, on fixed windows under fixed noise: a bound (sedd, ardm), exact (ar), the cross-entropy of the chosen 15 % (mlm). The error is over batches of windows, which are the same for all models. Seconds are those of the steps without validation and checkpoints, each as long as the run's steps were where nothing disturbed them (of their lengths, the ${100 * UNDISTURBED} % quantile), so that pauses and other work on the machine do not count.${note}`,
+      how: `Of the weights' moving average, on fixed windows under fixed noise: a bound (sedd, ardm), exact (ar), the cross-entropy of the chosen 15 % (mlm). The error is over batches of windows, which are the same for all models. Seconds are those of the steps without validation and checkpoints, each as long as the run's steps were where nothing disturbed them (of those of one window length and size, the ${100 * UNDISTURBED} % quantile), so that pauses and other work on the machine do not count.${note}`,
       data: data.valid.join(", "),
-      samples: `${validation.windows} windows of ${length} tokens every ${validation.every} steps`,
+      samples: `${validationWindows(validation.windows)} windows of ${length} tokens every ${validation.every} steps`,
       seeds: [seed],
     },
     generation: {

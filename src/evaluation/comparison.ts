@@ -20,6 +20,7 @@ import type { JudgedText } from "./measures/texts.ts";
 import { type Contestant, type Report, reportSchema } from "./report/schema.ts";
 import { writeReport } from "./report/write.ts";
 import { openStore, parseOrNothing } from "./store.ts";
+import { trainingText } from "./training-text.ts";
 import { trainInProcess } from "./training-process.ts";
 
 export interface ComparisonOptions {
@@ -74,8 +75,8 @@ const plansOf = ({ contestants, judge }: ComparisonRecipe): (readonly [string, P
 
 /** What would otherwise be found wrong after hours of training. */
 async function checkBefore({ recipe, out }: ComparisonOptions): Promise<void> {
-  const { common, judge, length, evaluation } = recipe;
-  if (typeof common.tokenizer === "string") await readTest(evaluation, await loadTokenizer(common.tokenizer), length);
+  const { common, judge, evaluation } = recipe;
+  if (typeof common.tokenizer === "string") await readTest(recipe, await loadTokenizer(common.tokenizer));
   else await readText(evaluation.test);
   if (typeof judge === "string") await (await loadJudge(judge, {})).dispose();
   for (const [name, plan] of plansOf(recipe)) await checkRun(plan, joinPath(out, name));
@@ -110,17 +111,16 @@ async function trainAll({ recipe, out, signal, onTraining, onTrained, onMetric }
 }
 
 async function measureAll(options: ComparisonOptions, trained: ReadonlyMap<Contestant, Trained>): Promise<Report> {
-  const { recipe, out, signal, onMeasure, onStep } = options;
+  const { recipe, out, machine, signal, onMeasure, onStep } = options;
   const { length, evaluation: settings, common } = recipe;
   const runtime: CompileOptions = { threads: cores(), spinning: false };
   const judge = await loadJudge(typeof recipe.judge === "string" ? recipe.judge : joinPath(out, JUDGE), runtime);
   try {
     const tokenizer = await loadTokenizer(joinPath(out, [...trained.keys()][0]!, "tokenizer.json"));
-    const training = (await Promise.all(common.data.train.map(readText))).join("\n");
     const ground: Ground = {
-      ...{ settings, judge, length, signal },
-      test: await readTest(settings, tokenizer, length),
-      training: { text: training, fingerprint: await fingerprint(training) },
+      ...{ settings, judge, length, machine, signal },
+      test: await readTest(recipe, tokenizer),
+      training: await trainingText(common.data.train, signal),
     };
     let judging: Promise<JudgedWindow[]> | undefined;
     const ofTest = () => (judging ??= judgeWindows(ground, tokenizer));
@@ -175,13 +175,14 @@ function measureReference(
   });
 }
 
-async function readTest(
-  { test: path, characters }: ComparisonRecipe["evaluation"],
-  tokenizer: Tokenizer,
-  length: number,
-): Promise<Ground["test"]> {
+async function readTest({ evaluation, common, length }: ComparisonRecipe, tokenizer: Tokenizer): Promise<Ground["test"]> {
+  const { test: path, characters } = evaluation;
+  const { separator } = common.data;
   const whole = withoutMark(await readText(path));
-  const text = characters === undefined ? whole : [...whole].slice(0, characters).join("");
+  const beginning = characters === undefined ? whole : [...whole].slice(0, characters).join("");
+  // As models were trained: between two documents stands the end-of-text token, spelled out here.
+  const documents = separator === undefined ? [beginning] : beginning.split(separator).filter((document) => document !== "");
+  const text = documents.join(END_OF_TEXT);
   let tokens: Int32Array;
   try {
     tokens = tokenizer.encode(text);
@@ -193,6 +194,8 @@ async function readTest(
     throw new UserError(`evaluation.test: ${path}: ${tokens.length} tokens are fewer than two windows of ${length}; give a longer text`);
   return { text, fingerprint: await fingerprint(text), windows };
 }
+
+const END_OF_TEXT = "<|endoftext|>";
 
 async function writeIfNew(out: string, report: Report): Promise<boolean> {
   const path = joinPath(out, "report.json");

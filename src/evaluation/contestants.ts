@@ -1,7 +1,7 @@
 /** The trainings of a comparison: each objective in a folder of its own, by the same `train` as `sedd train`, begun, gone on with, or done already. */
 import { joinPath, readText } from "#platform";
 import { UserError } from "../platform/errors.ts";
-import { checkSameRun } from "../training/begin.ts";
+import { checkSameTraining } from "../training/begin.ts";
 import { hasCheckpoint, readProgress } from "../training/checkpoint.ts";
 import { METRICS, type Metric } from "../training/metrics.ts";
 import type { Recipe } from "../training/recipe.ts";
@@ -25,17 +25,18 @@ export interface Trained {
   readonly curve: Omit<Given<Model["curve"]>, "protocol">;
 }
 
-/** UserError where a folder holds the run of another recipe, or a finished one that the plan wants more of. */
+/** UserError where a folder holds the run of another recipe, in whatever key, or one that ended early and cannot go on. */
 export async function checkRun({ recipe, minutes }: Plan, out: string): Promise<void> {
   const finished = await isFinishedRun(out);
   if (!finished && !(await hasCheckpoint(out))) return;
-  await checkSameRun(recipe, out);
+  // How many steps the minutes are, the run itself says; while it finds out, its learning rate does not fall.
+  await checkSameTraining(recipe, out, minutes === undefined ? [] : ["schedule.steps", "schedule.decay"]);
   if (!finished || minutes !== undefined) return;
   const { step } = lastStep(await readMetrics(out));
   const { steps } = recipe.schedule;
   if (step < steps)
     throw new UserError(
-      `${out}: its run of ${step} steps is finished, without a checkpoint to go on from, and the recipe asks for ${steps}; train in another folder`,
+      `${out}: a run that ended at step ${step} of ${steps}, without a checkpoint to go on from; give the whole run, or train in another folder`,
     );
 }
 
@@ -53,8 +54,8 @@ export async function trainContestant({ recipe, minutes }: Plan, out: string, op
   }
   const metrics = await readMetrics(out);
   const { step, tokens } = lastStep(metrics);
-  const pace = undisturbedPace(metrics);
-  return { tokens, seconds: step * pace, curve: curveOf(metrics, pace) };
+  const clock = undisturbedClock(metrics);
+  return { tokens, seconds: clock(step), curve: curveOf(metrics, clock) };
 }
 
 async function trainTo(recipe: Recipe, out: string, { signal, onBegin, onMetric }: TrainingOptions): Promise<void> {
@@ -77,25 +78,39 @@ async function stepsWithin(minutes: number, recipe: Recipe, out: string, options
 /** Of a run's steps, the share that counts as undisturbed: a pause, or other work on the machine, makes a step longer; nothing makes one shorter. */
 export const UNDISTURBED = 0.1;
 
-/** Seconds of a step where nothing disturbs it: as long as the slowest of the undisturbed ones. */
-export function undisturbedPace(metrics: readonly Metric[]): number {
-  let [last, clock] = [0, 0];
-  const each: number[] = [];
-  for (const { step, seconds } of stepsOf(metrics)) {
-    if (step === last + 1) each.push(seconds - clock);
-    [last, clock] = [step, seconds];
+/**
+ * Seconds of training at a step that the metrics tell of, had nothing disturbed it: each step as long as the slowest undisturbed one of its kind, which is its window's
+ * length and its tokens. One that the metrics lack counts as one like the next.
+ */
+export function undisturbedClock(metrics: readonly Metric[]): (step: number) => number {
+  const lengths = new Map<string, number[]>();
+  const seen: { readonly step: number; readonly missing: number; readonly kind: string }[] = [];
+  let before = { step: 0, tokens: 0, seconds: 0 };
+  for (const { step, tokens, seconds, length } of stepsOf(metrics)) {
+    const steps = step - before.step;
+    const kind = `${length} ${Math.round((tokens - before.tokens) / steps)}`;
+    if (!lengths.has(kind)) lengths.set(kind, []);
+    if (steps === 1) lengths.get(kind)!.push(seconds - before.seconds);
+    seen.push({ step, missing: steps, kind });
+    before = { step, tokens, seconds };
   }
-  return each.toSorted((a, b) => a - b)[Math.floor(UNDISTURBED * each.length)]!;
+  const quantile = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(UNDISTURBED * values.length)]!;
+  const paces = new Map([...lengths].map(([kind, values]) => [kind, values.length > 0 ? quantile(values) : undefined]));
+  const anyPace = quantile([...lengths.values()].flat());
+  const clock = new Map<number, number>();
+  let total = 0;
+  for (const { step, missing, kind } of seen) clock.set(step, (total += missing * (paces.get(kind) ?? anyPace)));
+  return (step) => clock.get(step)!;
 }
 
 /** The validations of a run, in their order. */
-function curveOf(metrics: readonly Metric[], pace: number): Trained["curve"] {
+function curveOf(metrics: readonly Metric[], clock: (step: number) => number): Trained["curve"] {
   const validations = metrics.filter((metric) => metric.kind === "validation");
   return {
     kind: validations[0]!.measure,
     points: validations.map(({ step, tokens, natsPerToken, standardError }) => ({
       tokens,
-      seconds: step * pace,
+      seconds: clock(step),
       natsPerToken: { value: natsPerToken, standardError },
     })),
   };

@@ -1,6 +1,7 @@
 /**
  * A model that reads texts from left to right and tells how likely each is: our own `ar` model, or a folder of GPT-2. A text always comes as text and is encoded by the
- * judge's own tokenizer, so a judge of another tokenizer is as right as one of the same; a text longer than its window is read in pieces, each by itself.
+ * judge's own tokenizer, so a judge of another tokenizer is as right as one of the same. A text longer than its window is read in windows that overlap by half: each token
+ * is judged once, with half a window or more before it.
  */
 import { exists, joinPath, macrotask } from "#platform";
 import { readModelConfig, readModelFolder } from "../formats/hub.ts";
@@ -108,9 +109,12 @@ export async function loadJudge(name: string, options: CompileOptions): Promise<
     async judge(texts, signal) {
       const pieces = texts.flatMap((text, t) => {
         const tokens = encoded(text);
-        return Array.from({ length: Math.ceil(tokens.length / window) }, (_, i) => ({
+        const stride = Math.ceil(window / 2);
+        return Array.from({ length: Math.max(1, Math.ceil((tokens.length - window) / stride) + 1) }, (_, i) => ({
           t,
-          tokens: tokens.slice(i * window, (i + 1) * window),
+          tokens: tokens.slice(i * stride, i * stride + window),
+          /** Tokens before it were judged in the window before. */
+          from: i === 0 ? 0 : window - stride,
         }));
       });
       const results = texts.map(() => ({ nats: 0, tokens: 0, features: new Float32Array(0) }));
@@ -130,11 +134,11 @@ export async function loadJudge(name: string, options: CompileOptions): Promise<
         chunk.forEach((piece, r) => {
           const result = results[piece.t]!;
           if (result.features.length === 0) result.features = new Float32Array(size);
-          for (let at = r * length; at < r * length + piece.tokens.length; at++) {
+          for (let at = r * length + piece.from; at < r * length + piece.tokens.length; at++) {
             result.nats += nats[at]!;
             for (let h = 0; h < size; h++) result.features[h]! += hidden[at * size + h]!;
           }
-          result.tokens += piece.tokens.length;
+          result.tokens += piece.tokens.length - piece.from;
         });
         await macrotask();
       }

@@ -24,8 +24,8 @@ export function tinyComparison(folder: string): { training: Sections; contestant
     judge: { schedule: { tokens: 512 }, seed: 2 },
     evaluation: {
       test,
-      likelihood: { least: 2, most: 4 },
-      batch: 4,
+      likelihood: { least: 8, most: 8 },
+      batch: 2,
       generation: { least: 8, most: 8, steps: 8 },
       quality: { steps: [4, 32], least: 8, most: 8 },
       mauve: { repetitions: 3 },

@@ -1,12 +1,12 @@
 /** What a comparison refuses, each with one line and before any training; and what makes a stored measurement stale. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { readComparison } from "../../src/evaluation/comparison-recipe.ts";
 import { openStore } from "../../src/evaluation/store.ts";
 import { UserError } from "../../src/platform/errors.ts";
 import { exists } from "../../src/platform/node.ts";
-import { temporaryFolder } from "../training/support.ts";
+import { temporaryFolder, text } from "../training/support.ts";
 import { comparisonSetting, runComparison, type Setting, type tinyComparison } from "./comparison-fixture.ts";
 
 type Change = (recipe: ReturnType<typeof tinyComparison>) => void;
@@ -37,11 +37,16 @@ test.each<[string, Change, RegExp]>([
     ({ contestants }) => (contestants["mlm"] = { graph: "absorb" }),
     /training \(mlm\): objective\.graph: unknown key/,
   ],
+  [
+    "too few noisy copies for an error",
+    ({ evaluation }) => (evaluation["likelihood"] = { least: 2 }),
+    /evaluation\.likelihood\.least: .*8/,
+  ],
   ["a key of the judge", (recipe) => (recipe.judge = { steps: 3 }), /judge/],
   [
     "too few texts for an error",
     ({ evaluation }) => (evaluation["generation"] = { least: 4 }),
-    /generation\.least: 4 .*two batches, 8 texts/,
+    /generation\.least: 4 .*4 batches, 8 texts/,
   ],
 ])("refuses %s", async (_, change, message) => refused(comparisonSetting(change), message));
 
@@ -78,6 +83,44 @@ test("refuses an out folder that it cannot write to, and one in use", async () =
   mkdirSync(setting.out);
   writeFileSync(join(setting.out, ".lock"), `${process.ppid}\nother\n`);
   await refused(setting, /is in use by process/);
+});
+
+test.each<[string, string, string, RegExp]>([
+  [
+    "a learning rate",
+    "learningRate: 0.003",
+    "learningRate: 0.01",
+    /optimizer\.learningRate: 0\.01, but the run in .*ar .* was begun with 0\.003/,
+  ],
+  ["more tokens", "tokens: 256", "tokens: 512", /schedule\.steps: 8, but the run in .*ar .* was begun with 4/],
+  ["longer windows", "length: 16", "length: 32", /windows\.0\.length: 32, but the run in .*ar .* was begun with 16/],
+])("all runs of a comparison are of its recipe: %s is refused", async (_, was, is, message) => {
+  const setting = comparisonSetting((recipe) => {
+    recipe.contestants = { ar: {} };
+    recipe.training["optimizer"] = { learningRate: 0.003 };
+  });
+  await runComparison(setting);
+  writeFileSync(setting.recipe, readFileSync(setting.recipe, "utf8").replace(was, is));
+  await refused(setting, message);
+});
+
+test("passes of a size of their own count as they are; the separator of documents is the end-of-text token in the test text too", async () => {
+  const setting = comparisonSetting((recipe) => {
+    recipe.contestants = { ar: {} };
+    recipe.training["windows"] = [{ length: 16, tokens: 32 }];
+    recipe.training["data"] = { ...(recipe.training["data"] as object), separator: "\n\n" };
+    recipe.training["tokenizer"] = { kind: "character", special: ["<|endoftext|>"] };
+    const test = join(dirname(recipe.evaluation["test"] as string), "two.txt");
+    writeFileSync(test, `${text(100)}\n\n${text(100, 3)}\n\n`);
+    recipe.evaluation["test"] = test;
+  });
+  const { report } = await runComparison(setting);
+  expect(report.models.ar!.tokensSeen).toBe(256);
+  // 200 characters and one token between two documents.
+  const { tokens } = (JSON.parse(readFileSync(join(setting.out, "evaluation/ar/likelihood.json"), "utf8")) as { value: { tokens: number } })
+    .value;
+  expect(tokens).toBe(201);
+  expect(report.protocols["likelihood"]!.data).toMatch(/documents \(apart by "\\n\\n"\) with an end-of-text token between them/);
 });
 
 test("a run of another recipe in a contestant's folder is refused; one that is gone is trained again", async () => {

@@ -50,13 +50,15 @@ test("all objectives are trained, measured and reported; again, and nothing is d
   expect(reportSchema.parse(JSON.parse(reportOf(setting.out)))).toEqual(reportSchema.parse(JSON.parse(JSON.stringify(report))));
 
   const again: boolean[] = [];
-  expect((await runComparison(setting, { onMeasure: (_, { kept }) => void again.push(kept) })).written).toBe(false);
+  // Another machine, on which nothing is measured: the seconds are still the first one's.
+  const elsewhere = await runComparison(setting, { machine: "another", onMeasure: (_, { kept }) => void again.push(kept) });
+  expect([elsewhere.written, elsewhere.report.machine]).toEqual([false, "a machine"]);
   expect(again).toEqual(Array.from({ length: 36 }, () => true));
   expect(filesOf(setting.out)).toEqual(after);
 });
 
 /** What must hold whatever the numbers are. */
-function checkReport({ models, protocols, reference }: Report): void {
+function checkReport({ models, protocols, reference, machine }: Report): void {
   expect(Object.keys(models)).toEqual(contestantNames);
   const kinds = contestantNames.map((name) => [name, (models[name]!.likelihood as { kind: string }).kind]);
   expect(kinds).toEqual([
@@ -81,6 +83,7 @@ function checkReport({ models, protocols, reference }: Report): void {
   expect(models.ar!.differs).toMatch(/left; not told σ/);
   expect(models["sedd-absorb"]!.differs).toMatch(/both sides; told σ, through 8 numbers/);
   expect(reference).toMatchObject({ protocol: "generation" });
+  expect(machine).toBe("a machine");
   expect(Object.keys(protocols)).toEqual(["likelihood", "validation", "generation", "mauve", "quality", "infilling", "masked", "speed"]);
   for (const card of Object.values(protocols)) expect(Object.values(card).join()).not.toMatch(/undefined|NaN|\[object/);
 }

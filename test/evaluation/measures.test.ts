@@ -138,12 +138,15 @@ describe("masked prediction", () => {
 describe("generated text", () => {
   const text = (words: string, tokens: number[], nats: number, count: number) => ({ text: words, tokens, judged: { nats, tokens: count } });
 
-  test("numbers of four texts by hand", () => {
+  test("numbers of four texts by hand", async () => {
     const batches = [
       { texts: [text("ab", [0, 1, 0, 1], 3, 2), text("abcd", [0, 1, 2, 3], 5, 4)] },
       { texts: [text("ba", [1, 1, 1, 1], 2, 2), text("abcx", [0, 1, 2, 2], 6, 4)] },
     ];
-    const measured = measureTexts(batches, { text: "xabcy", fingerprint: undefined });
+    const read = async function* () {
+      yield* ["xa", "bcy"];
+    };
+    const measured = await measureTexts(batches, { read });
     expect(measured.perplexity.value).toBeCloseTo(Math.exp(16 / 12), 12);
     expect(measured.bitsPerCharacter.value).toBeCloseTo(16 / Math.LN2 / 12, 12);
     const quarters = Math.log(4);
@@ -194,7 +197,7 @@ describe("closeness", () => {
 describe("speed", () => {
   const e = (value: number, standardError = 0) => ({ value, standardError });
   const point = (steps: number, perplexity: number): QualityPoint => ({
-    ...{ steps, texts: 8, unigramEntropy: e(4) },
+    ...{ steps, texts: 8, unigramEntropy: e(4), machines: ["a machine"] },
     ...{ perplexity: e(perplexity, perplexity / 100), seconds: e(steps / 10, steps / 1000) },
   });
   const ar = point(64, 50);

@@ -14,18 +14,23 @@ async function tiny() {
 }
 
 test("stopped, it rejects with the signal's reason and is saved; asked again, it goes on to its end", async () => {
-  const { plan, out } = await tiny();
+  const { plan: short, out } = await tiny();
+  // More than are done before the word to stop comes.
+  const steps = 400;
+  const plan = {
+    ...short,
+    recipe: { ...short.recipe, schedule: { ...short.recipe.schedule, steps }, validation: { every: steps, windows: 32 } },
+  };
   const stop = new AbortController();
   const reason = new Error("enough");
-  const longer = { ...plan, recipe: { ...plan.recipe, schedule: { ...plan.recipe.schedule, steps: 100_000 } } };
-  await expect(trainInProcess(longer, out, { signal: stop.signal, onMetric: () => stop.abort(reason) })).rejects.toBe(reason);
+  await expect(trainInProcess(plan, out, { signal: stop.signal, onMetric: () => stop.abort(reason) })).rejects.toBe(reason);
   const { step } = await readProgress(out);
   expect(step).toBeGreaterThan(0);
+  expect(step).toBeLessThan(steps);
   const begun: number[] = [];
-  const further = { ...plan, recipe: { ...plan.recipe, schedule: { ...plan.recipe.schedule, steps: step + 2 } } };
-  const { tokens, curve } = await trainInProcess(further, out, { onBegin: (steps) => void begun.push(steps) });
-  expect(begun).toEqual([step + 2]);
-  expect(tokens).toBe((step + 2) * 64);
+  const { tokens, curve } = await trainInProcess(plan, out, { onBegin: (all) => void begun.push(all) });
+  expect(begun).toEqual([steps]);
+  expect(tokens).toBe(steps * 64);
   expect(curve.points.at(-1)!.natsPerToken.value).toBeGreaterThan(0);
   await expect(trainInProcess(plan, out, { signal: stop.signal })).rejects.toBe(reason);
 });

@@ -4,7 +4,7 @@ import { meanOf, perplexityOf, quotientOf } from "../estimates.ts";
 import { overlapFinder } from "../overlap.ts";
 import type { Estimate } from "../report/schema.ts";
 import type { Batch } from "./texts.ts";
-import type { NamedText } from "./subject.ts";
+import type { TrainingText } from "../training-text.ts";
 
 export interface MeasuredTexts {
   readonly perplexity: Estimate;
@@ -22,10 +22,10 @@ const DISTINCT = [1, 2, 3];
 export const REPEATED = 4;
 
 /** @param batches all of one size, since a larger one has smaller shares of different n-grams */
-export function measureTexts(batches: readonly Pick<Batch, "texts">[], training: NamedText): MeasuredTexts {
+export async function measureTexts(batches: readonly Pick<Batch, "texts">[], training: Pick<TrainingText, "read">): Promise<MeasuredTexts> {
   const texts = batches.flatMap(({ texts }) => texts);
   const finder = overlapFinder(texts.map(({ text }) => text));
-  finder.read(training.text);
+  for await (const piece of training.read()) finder.read(piece);
   const copies = finder.longest();
   const longest = copies.reduce((one, other) => (other.length > one.length ? other : one));
   const sizes = DISTINCT.filter((n) => texts.every(({ tokens }) => tokens.length >= n));

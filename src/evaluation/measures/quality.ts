@@ -11,6 +11,8 @@ export interface QualityPoint {
   readonly unigramEntropy: Estimate;
   /** Of one text. */
   readonly seconds: Estimate;
+  /** Whose seconds they are, each machine once. */
+  readonly machines: readonly string[];
   /** How many texts. */
   readonly texts: number;
 }
@@ -28,7 +30,8 @@ export async function measureQuality(subject: Subject, writer: Writer, { setting
   for (const own of new Set(steps.toSorted((a, b) => a - b).map((wanted) => stepsOf(subject, wanted, length)))) {
     const batches = await writer.write(own, enough);
     const seconds = meanOf(batches.map(({ seconds }) => seconds));
-    points.push({ steps: own, ...readabilityOf(batches), seconds, texts: batches.length * settings.batch });
+    const machines = [...new Set(batches.map(({ machine }) => machine))];
+    points.push({ steps: own, ...readabilityOf(batches), seconds, machines, texts: batches.length * settings.batch });
   }
   return points;
 }

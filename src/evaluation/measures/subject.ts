@@ -4,6 +4,7 @@ import type { EvaluationSettings } from "../comparison-recipe.ts";
 import type { Judge } from "../judge.ts";
 import type { Contestant } from "../report/schema.ts";
 import type { Store } from "../store.ts";
+import type { TrainingText } from "../training-text.ts";
 
 /** A text and a short name for it, which stored measurements are known by. */
 export interface NamedText {
@@ -15,10 +16,12 @@ export interface Ground {
   readonly settings: EvaluationSettings;
   /** Its full windows of `length` tokens are at least two. */
   readonly test: NamedText & { readonly windows: readonly Int32Array[] };
-  readonly training: NamedText;
+  readonly training: TrainingText;
   readonly judge: Judge;
   /** Of every window and every sample, in tokens. */
   readonly length: number;
+  /** The processor that this is computed on, in words. */
+  readonly machine: string;
   readonly signal?: AbortSignal | undefined;
   /** How far a measurement is, in words. */
   readonly onStep?: ((what: string) => void) | undefined;

@@ -17,6 +17,8 @@ export interface Batch {
   readonly texts: readonly JudgedText[];
   /** Of one text, while a batch is written at once. */
   readonly seconds: number;
+  /** Whose seconds they are. */
+  readonly machine: string;
 }
 
 /** How many texts: until the perplexity's error is below a share of it. */
@@ -41,7 +43,7 @@ export function stepsOf({ model: { config } }: Pick<Subject, "model">, wanted: n
 /** The first steps compile programs, and no clock is to see that. */
 const WARMING_STEPS = [4, 64];
 
-export function textWriter(subject: Subject, { settings, judge, length, signal, onStep }: Ground): Writer {
+export function textWriter(subject: Subject, { settings, judge, length, machine, signal, onStep }: Ground): Writer {
   const { model, fingerprint, store } = subject;
   const sample = (steps: number, seed: number) => {
     const own = model.config.sedd.objective === "ar" ? {} : { steps };
@@ -58,7 +60,8 @@ export function textWriter(subject: Subject, { settings, judge, length, signal, 
       const begin = performance.now();
       const samples = await sample(steps, seed);
       signal?.throwIfAborted();
-      return { seconds: (performance.now() - begin) / 1000 / settings.batch, texts: samples.map(({ text, tokens }) => ({ text, tokens })) };
+      const seconds = (performance.now() - begin) / 1000 / settings.batch;
+      return { seconds, machine, texts: samples.map(({ text, tokens }) => ({ text, tokens })) };
     });
     const judged = await store.remember(`texts/${steps}-${seed}-judged`, { ...key, judge: judge.weights }, () =>
       judgeTexts(
@@ -67,7 +70,12 @@ export function textWriter(subject: Subject, { settings, judge, length, signal, 
         signal,
       ),
     );
-    return { seed, seconds: written.seconds, texts: written.texts.map((text, i) => ({ ...text, judged: judged[i]! })) };
+    return {
+      seed,
+      seconds: written.seconds,
+      machine: written.machine,
+      texts: written.texts.map((text, i) => ({ ...text, judged: judged[i]! })),
+    };
   };
   return {
     async write(steps, { least, most, error }) {
