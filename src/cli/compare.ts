@@ -52,7 +52,7 @@ async function run(given: string | undefined, { quick, out }: Options, io: Io): 
     const { report, written } = await compareObjectives({
       recipe,
       out: folder,
-      command: `sedd compare ${path}`,
+      command: `sedd compare ${path}${out === undefined ? "" : ` --out ${out}`}`,
       machine: `${cpus()[0]?.model ?? "unknown processor"}, ${cores()} cores`,
       signal: io.signal,
       onTraining(name, steps, { done, total }) {

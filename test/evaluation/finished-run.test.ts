@@ -1,5 +1,5 @@
 /** A finished run stands in a comparison for the training it came from: measured as it is, never trained, and refused where more of it is asked for. */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { isFinishedRun, writeFinishedRun } from "../../src/evaluation/finished-run.ts";
@@ -44,9 +44,15 @@ test("finished runs are compared without training, to the same report but for th
   expect((error as Error).message).toMatch(/ar: a run that ended at step 2 of 4, without a checkpoint to go on from; give the whole run/);
 });
 
-test("refuses a folder that is no run, and to write into one that is", async () => {
+test("refuses a folder that is no run, or is not at its end, and to write into one that is", async () => {
   const setting = comparisonSetting((recipe) => (recipe.contestants = { ar: {} }));
   await runComparison(setting);
   await expect(writeFinishedRun(setting.folder, join(setting.folder, "x"))).rejects.toThrow(UserError);
+  const recipe = join(setting.out, "judge", "recipe.yaml");
+  writeFileSync(recipe, readFileSync(recipe, "utf8").replace("steps: 8", "steps: 9"));
+  await expect(writeFinishedRun(join(setting.out, "judge"), join(setting.folder, "x"))).rejects.toThrow(
+    /judge: is at step 8 of 9; train it/,
+  );
+  expect(existsSync(join(setting.folder, "x"))).toBe(false);
   await expect(writeFinishedRun(join(setting.out, "ar"), join(setting.out, "judge"))).rejects.toThrow(/is a training run/);
 });
