@@ -6,6 +6,7 @@ import { cores, exists, inBrowser, isFolder, joinPath, list, makeFolder, package
 import { readModelConfig, readModelFolder, type NamedTensor } from "./formats/hub.ts";
 import { openSafetensors, writeSafetensors } from "./formats/safetensors.ts";
 import type { BatchingOptions } from "./objectives/batching-score.ts";
+import { checkConfig } from "./objectives/loadable.ts";
 import { isPublished, publishedModel } from "./objectives/published-model.ts";
 import { readSeddConfig, writeSeddConfig, type ModelConfig } from "./objectives/sedd-config.ts";
 import { seddModel, type SeddModel } from "./objectives/sedd-model.ts";
@@ -15,7 +16,7 @@ import { UserError } from "./platform/errors.ts";
 import type { OpenOptions, Progress } from "./platform/types.ts";
 import { checkDevice, Layout, type Device } from "./tensor/index.ts";
 import { loadFolderTokenizer } from "./text/folder.ts";
-import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
+import type { Tokenizer } from "./text/tokenizer.ts";
 
 export interface LoadOptions {
   /** Default "cpu", which in a browser is the same as "wasm". */
@@ -30,8 +31,9 @@ export interface LoadOptions {
   readonly batching?: BatchingOptions | undefined;
   /** In a browser: the address of the folder with ONNX Runtime's `.mjs` and `.wasm` files; left out, where the bundler put them. */
   readonly runtime?: string | undefined;
-  /** Hears how the weights come: in a browser again and again while they are downloaded, in Node once, when they are found. */
+  /** Hears how the files come: again and again while they are downloaded, once for weights that are on this machine. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Ends loading; what was downloaded from a hub by then is kept. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -49,8 +51,9 @@ export const DEFAULT_MODEL = "fairytales";
  * Loads a model.
  *
  * @param name an existing folder (a shipped or saved model, a training run, a folder as the official code saves it, GPT-2 or BERT of the transformers library), or the
- * name of a shipped model; in a browser the address of such a folder, or a name that stands for `models/NAME/` beside the page or worker
- * @throws UserError when there is no such model, or its files are damaged, incomplete or of another network
+ * name of a shipped model, or the id owner/name of one on the hub, which is downloaded once and kept; in a browser the address of such a folder, or a name that stands
+ * for `models/NAME/` beside the page or worker
+ * @throws UserError when there is no such model, or its files are damaged, incomplete or of another network; the hub cannot be reached or refuses, the disk is full
  * @example
  * const model = await load("fairytales");
  * const [sample] = await model.sample({ seed: 1 });
@@ -62,7 +65,7 @@ export async function load(name: string = DEFAULT_MODEL, options: LoadOptions = 
     throw new UserError(`threads ${String(threads)}: must be a whole number of at least 1`);
   await checkDevice(device);
   signal?.throwIfAborted();
-  const folder = await findModel(name);
+  const folder = await findModel(name, { onProgress, signal });
   const stored = await readAny(folder, options.weights, { onProgress, signal });
   signal?.throwIfAborted();
   return seddModel({
@@ -73,8 +76,8 @@ export async function load(name: string = DEFAULT_MODEL, options: LoadOptions = 
   });
 }
 
-/** The folder that a name stands for: an existing folder, then a shipped model. */
-export async function findModel(name: string): Promise<string> {
+/** The folder that a name stands for: an existing folder, then a shipped model, then (not in a browser) a model of the hub, downloaded if it is not here yet. */
+export async function findModel(name: string, options: OpenOptions = {}): Promise<string> {
   if (name === "") throw new UserError('model "": give the name of a model or a folder');
   const isWord = /^[\w.-]+$/.test(name);
   // A browser's console complains of every address at which there is nothing, so that there a word is never tried as one.
@@ -82,8 +85,16 @@ export async function findModel(name: string): Promise<string> {
   for (const place of places) if (await exists(joinPath(place, "config.json"))) return place;
   if (await isFolder(name))
     throw new UserError(`model ${name}: the folder has no config.json; a model folder has config.json and its weights`);
-  if (inBrowser) throw new UserError(`model ${name}: there is no ${joinPath(places[0]!, "config.json")}; put the model's files there`);
-  throw new UserError(`model ${name}: no such folder and no shipped model; shipped: ${(await shippedModels()).join(", ") || "none"}`);
+  if (inBrowser)
+    throw new UserError(
+      `model ${name}: there is no ${joinPath(places[0]!, "config.json")}; put the model's files there, or give the address of a folder that has them`,
+    );
+  const { hubModel, isHubId } = await import("./formats/hub-download.ts");
+  if (isHubId(name)) return hubModel(name, { ...options, check: checkConfig });
+  const noId = name.split("/").length === 2 ? '; nor is it an id of the hub (owner/name, of letters, digits, ".", "_" and single "-")' : "";
+  throw new UserError(
+    `model ${name}: no such folder and no shipped model; shipped: ${(await shippedModels()).join(", ") || "none"}${noId}`,
+  );
 }
 
 /** The names of the models in the package. */
@@ -125,7 +136,7 @@ async function readAny(
   const run = joinPath(folder, RUN_CHECKPOINT);
   // A browser asks for the weights first: what it asks for in vain, its console complains of.
   const isRun = !(inBrowser && (await exists(joinPath(folder, WEIGHTS)))) && (await exists(run));
-  if (isRun) return { ...(await readRun(folder, run, weights, options)), tokenizer: await readTokenizer(folder) };
+  if (isRun) return { ...(await readRun(folder, run, weights, options)), tokenizer: await loadFolderTokenizer(folder) };
   // The average is in the training checkpoint alone; a published file holds what its maker chose.
   const file =
     weights === "ema" && !(await exists(joinPath(folder, WEIGHTS))) && (await exists(joinPath(folder, "checkpoint.pth")))
@@ -140,12 +151,7 @@ async function readAny(
   const parameters = layout.allocate();
   for (const { name, offset } of layout.views) parameters.set(tensors.get(name)!.data, offset);
   checkFinite(folder, layout, parameters);
-  return { config, parameters, tokenizer: await readTokenizer(folder) };
-}
-
-async function readTokenizer(folder: string): Promise<Tokenizer | undefined> {
-  const path = joinPath(folder, "tokenizer.json");
-  return (await exists(path)) ? loadTokenizer(path) : undefined;
+  return { config, parameters, tokenizer: await loadFolderTokenizer(folder) };
 }
 
 /** UserError unless the tensors are those of the network, by name and shape. The rotary embedding's frequencies, a buffer, may be there too. */

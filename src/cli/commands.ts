@@ -30,6 +30,7 @@ export const commands: readonly Entry[] = [
     load: () => import("./playground.ts"),
   },
   { name: "tokenizer", summary: "train tokenizers", load: () => import("./tokenizer.ts") },
+  { name: "convert", summary: "write any model as one folder with all it needs", load: () => import("./convert.ts") },
   { name: "models", summary: "list the models that come with the package", load: () => import("./models.ts") },
   { name: "doctor", summary: "check this installation", load: () => import("./doctor.ts") },
 ];

@@ -67,13 +67,14 @@ async function run(
         : `--dataset ${dataset}: needs --protocol sedd-paper`,
     );
   const benchmark = dataset && readDataset(dataset, text, data);
-  const [{ load }, { paperLikelihood }, { percentProgress }] = await Promise.all([
+  const [{ load }, { paperLikelihood }, { percentProgress }, { showingDownloads }] = await Promise.all([
     import("../model.ts"),
     import("../evaluation/protocol.ts"),
     import("./progress.ts"),
+    import("./download-progress.ts"),
   ]);
   const measure = async (name: string | undefined): Promise<Likelihood> => {
-    const model = await load(name, { device, weights, threads, signal });
+    const model = await showingDownloads(io.stderr, (onProgress) => load(name, { device, weights, threads, signal, onProgress }));
     const progress = percentProgress(io.stderr, `scoring ${data}${name === undefined || against === undefined ? "" : ` with ${name}`}`);
     try {
       const options = { ...settings, signal, onProgress: progress.update };

@@ -8,6 +8,7 @@ import type { Sample, SampleFrame, SampleOptions } from "../objectives/sedd-mode
 import { printable } from "./cells.ts";
 import { mayColor, type Io } from "./io.ts";
 import type { GenerateOptions, ModelOptions } from "./options.ts";
+import { showingDownloads } from "./download-progress.ts";
 import { duration, statusLine } from "./progress.ts";
 import { watchView } from "./watch.ts";
 
@@ -20,8 +21,9 @@ export async function generate(
   if (file !== undefined && !(await isFolder(dirName(file))))
     throw new UserError(`--record ${file}: there is no folder ${dirName(file)}; make it first, or name another place`);
   const settings = settingsOf(given);
-  const model = await load(name, { device, weights, threads, signal });
+  const model = await showingDownloads(io.stderr, (onProgress) => load(name, { device, weights, threads, signal, onProgress }));
   try {
+    if (!json || file !== undefined) void model.tokenizer; // without one there is no text to print or record: a UserError before anything is drawn
     const recorder = file === undefined ? undefined : record(model, { device, weights });
     const view = watch ? watchOf(model, settings.count, io) : stepCounter(io);
     let samples: Sample[];

@@ -19,10 +19,22 @@ export function whole(flag: string, { min, max, example }: Range): (text: string
   };
 }
 
+/** A text as a number of no sign but a plus; NaN for any other. */
+const plainNumber = (text: string): number => (/^\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text.trim()) ? Number(text) : Number.NaN);
+
+/** A parser of numbers within a range, which begins at 0 or above, for the flag that errors name. */
+export function within(flag: string, { min, max, example }: Range): (text: string) => number {
+  return (text) => {
+    const value = plainNumber(text);
+    if (value >= min && value <= max) return value;
+    throw new UserError(`${flag} ${text || '""'}: expected a number from ${min} to ${max}, for example ${flag} ${example}`);
+  };
+}
+
 /** A parser of numbers above 0 and up to `max`, for the flag that errors name. */
 export function positive(flag: string, { max, example }: Omit<Range, "min">): (text: string) => number {
   return (text) => {
-    const value = /^\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text.trim()) ? Number(text) : Number.NaN;
+    const value = plainNumber(text);
     if (value > 0 && value <= max) return value;
     const upTo = max < Infinity ? ` and at most ${max}` : "";
     throw new UserError(`${flag} ${text || '""'}: expected a number above 0${upTo}, for example ${flag} ${example}`);
@@ -58,7 +70,7 @@ export const modelOptions = (command: Command): Command =>
   command
     .option(
       "--model <M>",
-      "a model's folder, or the name of one that comes with the package (default: fairytales)",
+      "a model's folder, the name of one that comes with the package, or the id owner/name of one on the hub (default: fairytales)",
       filled("--model", "fairytales"),
     )
     .addOption(

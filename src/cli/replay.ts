@@ -1,6 +1,7 @@
 /** `sedd replay`: a run that --record wrote, shown again from its file, or written anew by the model and compared bit for bit. */
-import { joinPath, readText } from "#platform";
+import { readText } from "#platform";
 import type { Trajectory } from "../diffusion/trajectory.ts";
+import { UserError } from "../platform/errors.ts";
 import { printable } from "./cells.ts";
 import type { Define } from "./commands.ts";
 import { notice, type Io } from "./io.ts";
@@ -28,6 +29,9 @@ export const define: Define = (command, io) =>
     .action((file: string, options: Options) => run(file, options, io));
 
 async function run(file: string, options: Options, io: Io): Promise<void> {
+  const { tolerance } = options;
+  if (tolerance !== undefined && !options.verify)
+    throw new UserError(`--tolerance ${tolerance}: needs --verify, without which nothing is compared`);
   const { parseTrajectory } = await import("../diffusion/trajectory-file.ts");
   const trajectory = parseTrajectory(await readText(file), file);
   io.signal.throwIfAborted();
@@ -51,19 +55,16 @@ async function verify(
   { model: name, device, weights, threads, tolerance }: Options,
   io: Io,
 ): Promise<void> {
-  const [{ load }, { verifyTrajectory }, { statusLine }] = await Promise.all([
+  const [{ load }, { verifyTrajectory }, { statusLine }, { showingDownloads }] = await Promise.all([
     import("../model.ts"),
     import("../objectives/sedd-record.ts"),
     import("./progress.ts"),
+    import("./download-progress.ts"),
   ]);
   const { signal, stderr } = io;
   const recorded = trajectory.run as { model: string } & Pick<ModelOptions, "device" | "weights">; // load refuses what it does not know
-  const model = await load(name ?? recorded.model, {
-    device: device ?? recorded.device,
-    weights: weights ?? recorded.weights,
-    threads,
-    signal,
-  });
+  const options = { device: device ?? recorded.device, weights: weights ?? recorded.weights, threads, signal };
+  const model = await showingDownloads(stderr, (onProgress) => load(name ?? recorded.model, { ...options, onProgress }));
   const line = stderr.isTTY ? statusLine(stderr) : undefined;
   try {
     await verifyTrajectory(model, trajectory, file, {
@@ -82,13 +83,15 @@ async function verify(
 }
 
 async function watch(trajectory: Trajectory, { model: name }: Options, io: Io): Promise<void> {
-  const [{ findModel }, { loadTokenizer }, { replayTrajectory }, { watchOf }] = await Promise.all([
+  const [{ findModel }, { loadFolderTokenizer }, { replayTrajectory }, { watchOf }] = await Promise.all([
     import("../model.ts"),
-    import("../text/tokenizer.ts"),
+    import("../text/folder.ts"),
     import("../diffusion/trajectory.ts"),
     import("./generate.ts"),
   ]);
-  const tokenizer = await loadTokenizer(joinPath(await findModel(name ?? trajectory.run.model), "tokenizer.json"));
+  const model = name ?? trajectory.run.model;
+  const tokenizer = await loadFolderTokenizer(await findModel(model));
+  if (!tokenizer) throw new UserError(`model ${model}: has no tokenizer, so --watch has no texts to show; leave --watch out`);
   const view = watchOf({ tokenizer }, trajectory.start.length, io);
   try {
     for (const frame of replayTrajectory(trajectory)) {

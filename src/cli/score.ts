@@ -52,11 +52,17 @@ async function run(
   io: Io,
 ): Promise<void> {
   const { signal } = io;
-  const [{ load }, { parseQuery }] = await Promise.all([import("../model.ts"), import("../diffusion/template.ts")]);
+  const [{ load }, { parseQuery }, { showingDownloads }] = await Promise.all([
+    import("../model.ts"),
+    import("../diffusion/template.ts"),
+    import("./download-progress.ts"),
+  ]);
+  const ranked = candidate !== undefined || candidates !== undefined;
+  if (ranked && top !== undefined)
+    throw new UserError(`--top ${top}: lists what else could stand there, and candidates are ranked without it; leave it out`);
   const lines = [...(candidate ?? []), ...(candidates === undefined ? [] : await linesOf(candidates))];
   const places = parseQuery(template).filter(({ kind }) => kind === "judged").length;
-  const ranked = candidate !== undefined || candidates !== undefined;
-  const model = await load(name, { device, weights, threads, signal });
+  const model = await showingDownloads(io.stderr, (onProgress) => load(name, { device, weights, threads, signal, onProgress }));
   try {
     const options = { ...rest, signal };
     const result = ranked

@@ -2,9 +2,7 @@
 import { Option } from "commander";
 import type { Define } from "./commands.ts";
 import { notice, type Io } from "./io.ts";
-import { collect, filled, positive, whole } from "./options.ts";
-
-const seconds = (flag: string) => positive(flag, { max: 86_400, example: 60 });
+import { collect, filled, positive, whole, within } from "./options.ts";
 
 export const define: Define = (command, io) =>
   void command
@@ -17,7 +15,11 @@ docs/server.md says what is served. Example:
     )
     .option("--host <H>", "the address to listen on; 0.0.0.0 is every one (default: 127.0.0.1)", filled("--host", "127.0.0.1"))
     .option("--port <P>", "0 takes a free one (default: 8080)", whole("--port", { min: 0, max: 65_535, example: 8080 }))
-    .option("--model <M>", "a model's folder or shipped name, or ID=FOLDER; repeat for more (default: fairytales)", collect)
+    .option(
+      "--model <M>",
+      "a model's folder, shipped name or id on the hub (owner/name), or ID=FOLDER; repeat for more (default: fairytales)",
+      collect,
+    )
     .option("--api-key <KEY>", "clients must send it; better in SEDD_API_KEY, where others do not see it")
     .option("--cors-origin <URL>", "pages of this origin may call; repeat for more (default: none)", collect)
     .addOption(new Option("--device <D>", "what computes (default: cpu)").choices(["cpu", "wasm"]))
@@ -30,8 +32,12 @@ docs/server.md says what is served. Example:
       "requests that may wait for a model; more get 429 (default: 128)",
       whole("--queue", { min: 0, max: 100_000, example: 128 }),
     )
-    .option("--time-limit <S>", "seconds a request may take (default: 120)", seconds("--time-limit"))
-    .option("--grace <S>", "seconds that requests have to end when the server stops (default: 10)", seconds("--grace"))
+    .option("--time-limit <S>", "seconds a request may take (default: 120)", positive("--time-limit", { max: 86_400, example: 60 }))
+    .option(
+      "--grace <S>",
+      "seconds that requests have to end when the server stops (default: 10)",
+      within("--grace", { min: 0, max: 3600, example: 60 }),
+    )
     .option(
       "--body-limit <B>",
       "bytes of a request (default: 1048576)",
@@ -46,9 +52,15 @@ docs/server.md says what is served. Example:
     .action(async ({ config, ...flags }: { config?: string; batching?: boolean }) => run(flags, config, io));
 
 async function run({ batching, ...flags }: Record<string, unknown>, config: string | undefined, io: Io): Promise<void> {
-  const [{ readSettings }, { serve }] = await Promise.all([import("../server/settings.ts"), import("../server/server.ts")]);
+  const [{ readSettings }, { serve }, { namesOf }, { showingDownloads }] = await Promise.all([
+    import("../server/settings.ts"),
+    import("../server/server.ts"),
+    import("../server/names.ts"),
+    import("./download-progress.ts"),
+  ]);
   // Commander gives true where --no-batching is not there.
   const settings = await readSettings({ ...flags, ...(batching === false ? { batching } : {}) }, io.env, config);
+  await showingDownloads(io.stderr, (onProgress) => namesOf(settings.model, { signal: io.signal, onProgress }));
   const server = await serve(settings, { log: io.stderr });
   notice(io, `${settings.model.join(", ")} on ${server.address} (/docs says how to ask); Ctrl-C stops`);
   if (!io.signal.aborted) await new Promise<void>((resolve) => io.signal.addEventListener("abort", () => resolve(), { once: true }));

@@ -29,7 +29,7 @@ async function run(path: string, { out = defaultOut(path), resume, from, set = [
     import("./progress.ts"),
   ]);
   const recipe = await readRecipe(path, set);
-  const begin = from === undefined ? undefined : await readStart(from);
+  const begin = from === undefined ? undefined : await readStart(from, io);
   const { steps } = recipe.schedule;
   const progress = trainingProgress(stderr, steps);
   const stopping = (): void => {
@@ -62,8 +62,9 @@ async function run(path: string, { out = defaultOut(path), resume, from, set = [
   }
 }
 
-async function readStart(name: string): Promise<StartingPoint> {
-  const { findModel, readModel } = await import("../model.ts");
-  const { config, parameters, tokenizer } = await readModel(await findModel(name));
+async function readStart(name: string, { stderr, signal }: Io): Promise<StartingPoint> {
+  const [{ findModel, readModel }, { showingDownloads }] = await Promise.all([import("../model.ts"), import("./download-progress.ts")]);
+  const folder = await showingDownloads(stderr, (onProgress) => findModel(name, { signal, onProgress }));
+  const { config, parameters, tokenizer } = await readModel(folder);
   return { parameters, config: config.sedd, ...(tokenizer ? { tokenizer: tokenizer.toJSON() } : {}) };
 }

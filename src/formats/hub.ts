@@ -37,7 +37,7 @@ export interface ModelFolder {
 type Weights = Omit<ModelFolder, "config">;
 
 /** The files that can hold the weights, the first present one first. */
-const candidates = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "checkpoint.pth"];
+export const candidates = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "checkpoint.pth"];
 
 /**
  * Reads config and weights. Where several files hold weights, the first of model.safetensors, model.safetensors.index.json, pytorch_model.bin and
@@ -78,21 +78,31 @@ async function readWeights(path: string, options: OpenOptions): Promise<Map<stri
 
 /** Several safetensors files and an index `{ weight_map: { tensor: file } }`. */
 async function readSharded(path: string, folder: string, options: OpenOptions): Promise<Weights> {
-  const { weight_map: map } = parseJsonObject(await readText(path), path);
-  if (!isObject(map)) throw new UserError(`${path} has no weight_map`);
+  const map = weightMap(await readText(path), path);
   const tensors = new Map<string, NamedTensor>();
   for (const shard of new Set(Object.values(map))) {
-    // A name with a folder in it could lead out of this one.
-    if (typeof shard !== "string" || baseName(shard) !== shard || /[/\\]|^\.\.?$/.test(shard)) {
-      throw new UserError(`${path} names ${JSON.stringify(shard)}, which is not a file of its folder`);
-    }
     const file = await openSafetensors(joinPath(folder, shard), options);
     for (const [name, { shape }] of file.entries) if (map[name] === shard) tensors.set(name, { shape, data: await file.tensor(name) });
   }
   const missing = Object.keys(map).find((name) => !tensors.has(name));
-  if (missing !== undefined) throw new UserError(`${path} says that ${String(map[missing])} has the tensor "${missing}", but it has not`);
+  if (missing !== undefined) throw new UserError(`${path} says that ${map[missing]} has the tensor "${missing}", but it has not`);
   return { tensors: withoutPrefix(tensors) };
 }
+
+/** Which file has which tensor. */
+function weightMap(index: string, path: string): Record<string, string> {
+  const { weight_map: map } = parseJsonObject(index, path);
+  if (!isObject(map)) throw new UserError(`${path} has no weight_map`);
+  for (const shard of Object.values(map)) {
+    // A name with a folder in it could lead out of this one.
+    if (typeof shard !== "string" || baseName(shard) !== shard || /[/\\]|^\.\.?$/.test(shard))
+      throw new UserError(`${path} names ${JSON.stringify(shard)}, which is not a file of its folder`);
+  }
+  return map as Record<string, string>;
+}
+
+/** The files that a `model.safetensors.index.json` names. UserError for an index that is none. */
+export const shardsOf = (index: string, path: string): readonly string[] => [...new Set(Object.values(weightMap(index, path)))];
 
 /** A state dict, or the official training checkpoint { model, ema, step, optimizer } (the optimizer's state is not read). */
 async function readCheckpoint(path: string, options: OpenOptions): Promise<Weights> {

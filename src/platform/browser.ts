@@ -4,7 +4,7 @@
  * kept in the browser's cache storage, where there is one (secure contexts), and read from there as long as the server still has the same.
  */
 import { UserError, messageOf } from "./errors.ts";
-import type { FileData, OpenedFile, OpenOptions } from "./types.ts";
+import type { FileData, OpenedFile, OpenOptions, PartialFile } from "./types.ts";
 import { fileText } from "./utf8.ts";
 
 let base: string | undefined;
@@ -174,6 +174,9 @@ const refuse = (action: string, path: string): Promise<never> =>
 export const list = (folder: string): Promise<string[]> => refuse("list", folder);
 export const makeFolder = (path: string): Promise<void> => refuse("make the folder", path);
 export const writeFileAtomic = (path: string, _data: FileData): Promise<void> => refuse("write", path);
+export const openPartial = (path: string, _keep: number): Promise<PartialFile> => refuse("write", path);
+export const partialSize = (path: string): Promise<number> => refuse("read", path);
+export const removeIfEmpty = (folder: string): Promise<void> => refuse("remove", folder);
 export const removeFile = (path: string): Promise<void> => refuse("remove", path);
 export const appendLine = (path: string, _line: string): Promise<void> => refuse("write", path);
 export const lockFolder = (folder: string): Promise<() => Promise<void>> => refuse("lock", folder);
@@ -200,5 +203,7 @@ export const macrotask = (): Promise<void> =>
     port2.postMessage(undefined);
   });
 
+/** The browser's cache is no folder. */
+export const cacheFolder = (): string => packageFolder();
 export const packageFolder = (): string => addressOf("./");
 export const inBrowser = true;

@@ -5,8 +5,8 @@
 import { constants } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs/promises";
-import { availableParallelism } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { availableParallelism, homedir } from "node:os";
+import { basename, dirname, isAbsolute, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { UserError } from "./errors.ts";
@@ -15,6 +15,7 @@ import type { FileData, OpenedFile, OpenOptions } from "./types.ts";
 import { fileText } from "./utf8.ts";
 
 export { lockFolder } from "./lock.ts";
+export { openPartial, partialSize } from "./partial-file.ts";
 
 /** `fs.readFile` refuses files of 2 GiB and more; those are read in ranges. */
 const longestSingleRead = 2 ** 31 - 1;
@@ -67,11 +68,13 @@ export async function openFile(path: string, { onProgress }: OpenOptions = {}): 
 }
 
 export async function fileSize(path: string): Promise<number> {
-  try {
-    return (await fs.stat(path)).size;
-  } catch (error) {
+  const found = await fs.stat(path).catch((error: unknown) => {
     throw fileError("read", path, error);
-  }
+  });
+  // Whoever asks reads it in pieces or more than once; and its size, 0, would pass for an empty file's.
+  if (!found.isFile() && !found.isDirectory())
+    throw new UserError(`cannot read ${path}: it is a pipe or a device, and is read more than once; write it to a file first`);
+  return found.size;
 }
 
 export async function exists(path: string): Promise<boolean> {
@@ -157,6 +160,8 @@ export async function removeFile(path: string): Promise<void> {
   }
 }
 
+export const removeIfEmpty = (folder: string): Promise<void> => fs.rmdir(folder).catch(() => undefined);
+
 export async function appendLine(path: string, line: string): Promise<void> {
   try {
     await fs.appendFile(path, `${line}\n`);
@@ -171,5 +176,12 @@ export const dirName = (path: string): string => dirname(path);
 export const cores = (): number => availableParallelism();
 export const macrotask = (): Promise<void> => setImmediate();
 /** Two folders above this file, in `src/` and in `dist/` alike. */
+export function cacheFolder(): string {
+  const { SEDD_CACHE: own, XDG_CACHE_HOME: shared } = process.env;
+  if (own) return own;
+  // A relative one counts as none: https://specifications.freedesktop.org/basedir-spec
+  return join(shared && isAbsolute(shared) ? shared : join(homedir(), ".cache"), "sedd");
+}
+
 export const packageFolder = (): string => fileURLToPath(new URL("../../", import.meta.url));
 export const inBrowser = false;

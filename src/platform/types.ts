@@ -27,6 +27,16 @@ export interface OpenedFile {
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
+/** A file that comes in several tries. */
+export interface PartialFile {
+  /** Adds bytes at the end. */
+  append(bytes: Uint8Array): Promise<void>;
+  /** Moves the file to its place; what was there is replaced. */
+  finish(): Promise<void>;
+  /** Ends this try; what has come stays for the next. */
+  close(): Promise<void>;
+}
+
 export interface Platform {
   /** The whole file. */
   readFile(path: string): Promise<Uint8Array>;
@@ -48,8 +58,14 @@ export interface Platform {
   makeFolder(path: string): Promise<void>;
   /** Writes a whole file or nothing: after any failure, of the disk or of the iterator, the old file is intact and no other file is left. A pipe or a device is written to. */
   writeFileAtomic(path: string, data: FileData): Promise<void>;
+  /** A file beside its place, that grows there and stays when something interrupts it. Of earlier tries the first `keep` bytes stay; with 0 it begins anew. */
+  openPartial(path: string, keep: number): Promise<PartialFile>;
+  /** How many bytes earlier tries have left. */
+  partialSize(path: string): Promise<number>;
   /** Removes a file; one that is not there is no error. */
   removeFile(path: string): Promise<void>;
+  /** Removes a folder in which nothing lies, and leaves any other. */
+  removeIfEmpty(folder: string): Promise<void>;
   /** Adds a line (its end is added here) to a file, which is made if it is missing. */
   appendLine(path: string, line: string): Promise<void>;
   joinPath(...parts: string[]): string;
@@ -66,6 +82,8 @@ export interface Platform {
    * process holds is a UserError; the lock of a dead one is taken over.
    */
   lockFolder(folder: string): Promise<() => Promise<void>>;
+  /** Where what can be had again is kept on this machine: SEDD_CACHE, else the folder `sedd` in XDG_CACHE_HOME or ~/.cache. */
+  cacheFolder(): string;
   /** Where this package lies (the folder of its package.json; for a page, the folder that it lies in): shipped models are in `models/` below it. */
   packageFolder(): string;
   /** Whether this is a page or a worker of one. */
