@@ -88,9 +88,9 @@ describe("a folder as the official code saves it", () => {
     expect(model.parameterCount).toBe((await readModel(official)).parameters.length);
     const none = /has no tokenizer\.json, so it takes and gives token ids only/;
     expect(() => model.tokenizer).toThrow(none);
-    await expectUserError(model.sample(), none);
-    await expectUserError(model.infill("[[3]]"), none);
-    await expectUserError(model.stream().next(), none);
+    await expectUserError(model.sample({ prompt: "a" }), none);
+    await expectUserError(model.infill("a[[3]]"), none);
+    await expectUserError(model.stream({ prompt: "a" }).next(), none);
     await expectUserError(model.likelihood("a"), none);
     await model.dispose();
   });

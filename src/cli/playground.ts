@@ -1,20 +1,27 @@
 /** `sedd playground`: the page as a folder of static files, with the runtime and models beside it: all that a plain web host needs. */
 import { randomUUID } from "node:crypto";
-import { copyFile, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
+import { isObject } from "../formats/json.ts";
 import { UserError } from "../platform/errors.ts";
 import { codeOf, fileError } from "../platform/failures.ts";
 import type { Define } from "./commands.ts";
 import type { Io } from "./io.ts";
-import { collect } from "./options.ts";
+import { collect, filled } from "./options.ts";
 
 /** What makes a folder one of ours: it lists every file that was written, and only these are ever replaced. */
 const MARKER = "sedd-playground.json";
+/** In which a site is put together: in its own folder, so that both are on one disk. A killed run leaves it there, and what is in it is ours as well. */
+const STAGING = /^\.sedd-playground\.[\da-f-]{36}\.tmp(?=\/|$)/;
 
 export const define: Define = (command, io) =>
   void command
-    .argument("<dir>", "an empty or new folder, or one that this command wrote, which is replaced")
-    .option("--model <M>", "a model's folder or shipped name, or ID=FOLDER; repeat for more (default: fairytales)", collect)
+    .argument("<dir>", "an empty or new folder, or one that this command wrote, whose files are replaced", filled("<dir>", "site"))
+    .option(
+      "--model <M>",
+      "a model's folder, shipped name or id on the hub (owner/name), or ID=FOLDER; repeat for more (default: fairytales)",
+      collect,
+    )
     .addHelpText(
       "after",
       `
@@ -25,24 +32,15 @@ Cross-Origin-Embedder-Policy: require-corp it runs as many threads as there are 
     .action((folder: string, { model }: { model?: string[] }) => run(folder, model, io));
 
 async function run(folder: string, models: string[] | undefined, io: Io): Promise<void> {
-  const [{ DEFAULT_MODEL }, { namesOf }] = await Promise.all([import("../model.ts"), import("../server/names.ts")]);
-  const target = resolve(folder);
-  const names = await namesOf(models ?? [DEFAULT_MODEL]);
-  try {
-    await checkFree(folder, target);
-    // Written beside its place and moved there when it is whole.
-    const staging = join(dirname(target), `.sedd-playground.${randomUUID()}.tmp`);
-    try {
-      await mkdir(staging, { recursive: true });
-      await writeSite(staging, names, io.signal);
-      await checkFree(folder, target);
-      await swap(staging, target);
-    } finally {
-      await rm(staging, { recursive: true, force: true });
-    }
-  } catch (error) {
+  const [{ DEFAULT_MODEL }, { namesOf }, { showingDownloads }] = await Promise.all([
+    import("../model.ts"),
+    import("../server/names.ts"),
+    import("./download-progress.ts"),
+  ]);
+  const names = await showingDownloads(io.stderr, (onProgress) => namesOf(models ?? [DEFAULT_MODEL], { signal: io.signal, onProgress }));
+  const target = await write(folder, names, io.signal).catch((error: unknown) => {
     throw fileError("write the page to", folder, error);
-  }
+  });
   const files = await filesOf(target);
   const tell = (what: string, own: readonly File[]): void => {
     const bytes = own.reduce((sum, { size }) => sum + size, 0);
@@ -73,17 +71,74 @@ async function filesOf(folder: string): Promise<File[]> {
 
 const partOf = ({ path }: File): string => /^models\/[^/]+(?=\/)|^runtime(?=\/)/.exec(path)?.[0] ?? "page";
 
-/** UserError unless there is nothing at the target but what this command wrote. */
-async function checkFree(folder: string, target: string): Promise<void> {
-  const there = await filesOf(target).catch((error: unknown) => {
+/** The files of an earlier run at the target; UserError if there is anything that this command did not write. */
+async function checkFree(folder: string, target: string): Promise<string[]> {
+  const files = await filesOf(target).catch((error: unknown) => {
     if (codeOf(error) === "ENOENT") return [];
     throw error;
   });
-  if (there.length === 0) return;
-  const marker = await readFile(join(target, MARKER), "utf8").then(JSON.parse).catch(() => undefined); // prettier-ignore
-  const { files: written = [] } = (marker ?? {}) as { files?: readonly string[] };
-  const foreign = there.find(({ path }) => path !== MARKER && !written.includes(path));
-  if (foreign) throw new UserError(`${folder}: holds ${foreign.path}, which this command did not write; give an empty or a new folder`);
+  const there = files.map(({ path }) => path).filter((path) => path !== MARKER && !STAGING.test(path));
+  if (there.length === 0) return there;
+  const marker: unknown = await readFile(join(target, MARKER), "utf8").then(JSON.parse).catch(() => undefined); // prettier-ignore
+  const written: unknown = isObject(marker) ? marker["files"] : undefined;
+  const foreign = there.find((path) => !Array.isArray(written) || !written.includes(path));
+  if (foreign !== undefined)
+    throw new UserError(`${folder}: holds ${foreign}, which this command did not write; give an empty or a new folder`);
+  return there;
+}
+
+/**
+ * Fills a folder, which stays the same one: it may be a link, a disk of its own, or where a shell stands. The files are made beside their places and moved there
+ * when all of them are whole.
+ *
+ * @returns its absolute path
+ */
+async function write(folder: string, models: ReadonlyMap<string, string>, signal: AbortSignal): Promise<string> {
+  const target = resolve(folder);
+  await checkFree(folder, target);
+  const made = await mkdir(target, { recursive: true });
+  const staging = join(target, `.sedd-playground.${randomUUID()}.tmp`);
+  try {
+    await mkdir(staging);
+    await writeSite(staging, models, signal);
+    await replace(staging, target, await checkFree(folder, target));
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+    if (made !== undefined) await removeEmpty(target, dirname(made)); // nothing came of it
+  }
+  return target;
+}
+
+/** Moves a site that is whole to its place, and removes what was there before and is no part of it. */
+async function replace(staging: string, target: string, old: readonly string[]): Promise<void> {
+  const files = (await filesOf(staging)).map(({ path }) => path);
+  const mark = async (written: readonly string[]): Promise<void> => {
+    await writeFile(join(staging, MARKER), `${JSON.stringify({ files: written }, null, 1)}\n`);
+    await rename(join(staging, MARKER), join(target, MARKER));
+  };
+  // Old and new files are ours until the last of them is in its place: after a run that is stopped here another can follow.
+  await mark([...new Set([...old, ...files])]);
+  for (const path of files) {
+    await mkdir(dirname(join(target, path)), { recursive: true });
+    await rename(join(staging, path), join(target, path));
+  }
+  for (const path of old.filter((path) => !files.includes(path))) {
+    await rm(join(target, path));
+    await removeEmpty(dirname(join(target, path)), target);
+  }
+  await mark(files);
+  for (const name of await readdir(target)) if (STAGING.test(name)) await rm(join(target, name), { recursive: true, force: true });
+}
+
+/** Removes a folder and those above it, as far as nothing is in them; `top` stays. */
+async function removeEmpty(folder: string, top: string): Promise<void> {
+  for (let at = folder; at !== top; at = dirname(at)) {
+    const removed = await rmdir(at).then(
+      () => true,
+      () => false,
+    );
+    if (!removed) return;
+  }
 }
 
 async function writeSite(folder: string, models: ReadonlyMap<string, string>, signal: AbortSignal): Promise<void> {
@@ -105,8 +160,6 @@ async function writeSite(folder: string, models: ReadonlyMap<string, string>, si
     await writeModel(name, models.get(name)!, to);
   }
   await writeFile(join(folder, "models", "index.json"), await modelIndex(written));
-  const files = (await filesOf(folder)).map(({ path }) => path);
-  await writeFile(join(folder, MARKER), `${JSON.stringify({ files }, null, 1)}\n`);
 }
 
 /** A model as browsers load it: of any folder that `load` opens. */
@@ -127,23 +180,4 @@ async function writeModel(name: string, path: string, to: string): Promise<void>
   const stored = await readModel(folder);
   if (!stored.tokenizer) throw new UserError(`model ${path}: has no tokenizer.json, and the page writes texts`);
   await saveModel(to, stored);
-}
-
-/** Puts a folder into the place of another, which is back in it if that fails. */
-async function swap(from: string, to: string): Promise<void> {
-  const aside = `${from}.old`;
-  const replaced = await rename(to, aside).then(
-    () => true,
-    (error: unknown) => {
-      if (codeOf(error) === "ENOENT") return false;
-      throw error;
-    },
-  );
-  try {
-    await rename(from, to);
-  } catch (error) {
-    if (replaced) await rename(aside, to);
-    throw error;
-  }
-  await rm(aside, { recursive: true, force: true });
 }

@@ -14,8 +14,8 @@ import type { Io, Output } from "./io.ts";
  * @returns the exit code: 0; 2 for a user's mistake; 1 for a failure of ours; 130 when the signal stopped it
  */
 export async function runCli(argv: readonly string[], io: Io): Promise<number> {
-  const words = argv[0] === "help" ? [...argv.slice(1), "--help"] : [...argv];
-  const program = createProgram(packageVersion, io);
+  const words = helpAsOption(argv);
+  const program = createProgram(packageVersion, io, words);
   const debug = words.includes("--debug");
   try {
     await program.parseAsync(words, { from: "user" });
@@ -32,6 +32,19 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
+/** `help COMMAND` as `COMMAND --help`, since a command has its options only once it is called. */
+function helpAsOption(argv: readonly string[]): string[] {
+  const at = argv.findIndex((word) => !word.startsWith("-"));
+  return argv[at] === "help" ? [...argv.slice(0, at), ...argv.slice(at + 1), "--help"] : [...argv];
+}
+
+/** Takes the help option off a group of commands where the next word is none of them: the commander would show the group's help, not the mistake. */
+function hearMistakes(group: Command, words: readonly string[]): void {
+  const word = words.find((word) => !word.startsWith("-"));
+  const known = ["help", ...group.commands.map((command) => command.name())];
+  if (word !== undefined && group.commands.length > 0 && !known.includes(word)) group.helpOption(false);
+}
+
 /** Says what went wrong on one line; the exit code that belongs to it. */
 export function reportError(error: unknown, stderr: Output, debug: boolean): number {
   const line = messageOf(error).replaceAll(/\s*\n\s*/g, " ");
@@ -41,7 +54,7 @@ export function reportError(error: unknown, stderr: Output, debug: boolean): num
   return ours ? 1 : 2;
 }
 
-function createProgram(version: string, io: Io): Command {
+function createProgram(version: string, io: Io, words: readonly string[]): Command {
   const program = new Command("sedd")
     .description("Text by score-entropy discrete diffusion: train, sample, fill in anywhere, evaluate.")
     .version(version, "--version", "print the version")
@@ -60,8 +73,10 @@ function createProgram(version: string, io: Io): Command {
       getErrHasColors: () => false,
     });
   for (const { name, summary } of commands) program.command(name).description(summary);
+  hearMistakes(program, words);
   program.hook("preSubcommand", async (_, command) => {
     (await commands.find(({ name }) => name === command.name())!.load()).define(command, io);
+    hearMistakes(command, words.slice(words.indexOf(command.name()) + 1));
   });
   program.hook("preAction", (_, command) => refuseExtraArguments(command));
   return program;

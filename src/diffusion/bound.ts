@@ -94,15 +94,26 @@ export function compareBounds(a: BoundSamples, b: BoundSamples, windowA?: number
 /** Every position of a window. */
 export const everyPosition = (length: number): Int32Array => Int32Array.from({ length }, (_, i) => i);
 
-/** UserError unless the windows hold tokens and the judged positions are there. */
+/** UserError unless the windows hold tokens and the judged positions are there, each once. */
 export function checkWindows(windows: readonly Int32Array[], vocabularySize: number, free?: readonly Int32Array[]): void {
   if (windows.length === 0) throw new UserError("there is no text to evaluate");
+  if (free && free.length !== windows.length)
+    throw new UserError(`positions to judge are given for ${free.length} windows; there are ${windows.length}`);
   for (const [w, window] of windows.entries()) {
     if (window.length === 0) throw new UserError(`window ${w} of the text is empty`);
     for (const token of window)
       if (!(token >= 0 && token < vocabularySize))
         throw new UserError(`window ${w} holds token ${token}; tokens are 0 to ${vocabularySize - 1}`);
-    if (free && !(free[w] && free[w].length > 0)) throw new UserError(`window ${w} has no position to judge`);
+    if (!free) continue;
+    if (free[w]!.length === 0) throw new UserError(`window ${w} has no position to judge`);
+    const judged = new Set<number>();
+    for (const position of free[w]!) {
+      if (!(position >= 0 && position < window.length) || judged.has(position))
+        throw new UserError(
+          `position ${position} of window ${w} ${judged.has(position) ? "is to be judged twice" : "cannot be judged"}; give positions from 0 to ${window.length - 1}, each once`,
+        );
+      judged.add(position);
+    }
   }
 }
 

@@ -44,11 +44,13 @@ const LENGTH_STREAM = 0x6c656e67;
  * The combination of lengths with the least nats.
  *
  * @param judge nats of each combination; must not depend on what it is called with beside it
+ * @param room the most that the lengths may come to together; every shortest one must fit
  * @returns one length a range, and how many combinations were judged
  */
 export async function chooseLengths(
   ranges: readonly Range[],
   judge: (combinations: readonly (readonly number[])[]) => Promise<ArrayLike<number>>,
+  room = Infinity,
 ): Promise<{ lengths: number[]; judged: number }> {
   let judged = 0;
   const best = async (combinations: readonly (readonly number[])[]): Promise<number[]> => {
@@ -65,11 +67,15 @@ export async function chooseLengths(
   if (sizes.reduce((a, b) => a * b, 1) <= jointly) {
     let all: number[][] = [[]];
     for (const { min, max } of ranges) all = all.flatMap((head) => whole(min, max, 1).map((length) => [...head, length]));
-    return { lengths: await best(all), judged };
+    return { lengths: await best(all.filter((lengths) => sumOf(lengths) <= room)), judged };
   }
-  let lengths = ranges.map(({ min, max }) => Math.floor((min + max) / 2));
-  for (const [k, { min, max }] of ranges.entries()) {
+  // In the middle, or as far on the way there as there is room.
+  const wanted = ranges.map(({ min, max }) => Math.floor((min + max) / 2) - min);
+  const [spare, more] = [room - sumOf(ranges.map(({ min }) => min)), sumOf(wanted)];
+  let lengths = ranges.map(({ min }, k) => min + (more > spare ? Math.floor((wanted[k]! * spare) / more) : wanted[k]!));
+  for (const [k, { min, max: longest }] of ranges.entries()) {
     const at = (length: number) => lengths.map((value, j) => (j === k ? length : value));
+    const max = Math.min(longest, room - sumOf(at(0)));
     const step = Math.max(1, Math.ceil((max - min) / (coarse - 1)));
     lengths = await best([...new Set([...whole(min, max, step), max])].map(at));
     const centre = lengths[k]!;
@@ -78,6 +84,7 @@ export async function chooseLengths(
   return { lengths, judged };
 }
 
+const sumOf = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
 const whole = (from: number, to: number, step: number): number[] =>
   Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, i) => from + i * step);
 

@@ -81,9 +81,8 @@ export interface Frame {
 export async function* run(score: ScoreModel, options: RunOptions): AsyncGenerator<Frame, void, undefined> {
   const { graph } = score;
   const { noise, length, seed, sampler = "analytic", count = 1, maxRows = 64, signal, pause } = options;
-  const holesAt = options.given ?? new Int32Array(length).fill(-1);
-  checkOptions(graph, options, sampler, holesAt);
-  const { given, allowed } = restrict(graph, holesAt, options.constraints ?? []);
+  checkOptions(graph, options, sampler);
+  const { given, allowed } = restrict(graph, options.given ?? new Int32Array(length).fill(-1), options.constraints ?? []);
   const departures = departuresOf(options, graph.vocabularySize);
   const holes = Int32Array.from([...given.keys()].filter((i) => given[i] === -1));
   const randoms = Array.from({ length: count }, (_, i) => random(seed, i));
@@ -149,7 +148,7 @@ export async function* run(score: ScoreModel, options: RunOptions): AsyncGenerat
   }
 }
 
-function checkOptions(graph: Graph, options: RunOptions, sampler: string, given: Int32Array): void {
+function checkOptions(graph: Graph, options: RunOptions, sampler: string): void {
   const whole = (name: string, value: number | undefined) => {
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1))
       throw new UserError(`${name} must be a whole number of at least 1, got ${value}`);
@@ -167,8 +166,9 @@ function checkOptions(graph: Graph, options: RunOptions, sampler: string, given:
   }
   if (options.corrector) checkCorrector(options.corrector);
   if (!Number.isSafeInteger(options.seed)) throw new UserError(`seed must be a whole number, got ${options.seed}`);
-  if (given.length !== options.length) throw new UserError(`what is given has ${given.length} positions, the length is ${options.length}`);
-  given.forEach((token, i) => {
+  const { given, length } = options;
+  if (given && given.length !== length) throw new UserError(`what is given has ${given.length} positions, the length is ${length}`);
+  given?.forEach((token, i) => {
     if (token < -1 || token >= graph.vocabularySize)
       throw new UserError(`token ${token} is given at position ${i}; tokens are 0 to ${graph.vocabularySize - 1} (−1 marks a hole)`);
   });

@@ -1,5 +1,5 @@
 /** A comparison from recipe to report: train what is missing, measure what is not measured yet, write the report. Whatever is done already stays as it is. */
-import { cores, exists, joinPath, lockFolder, makeFolder, readText } from "#platform";
+import { cores, exists, fileSize, joinPath, lockFolder, makeFolder, readText } from "#platform";
 import { readModel } from "../model.ts";
 import { fingerprint } from "../objectives/fingerprint.ts";
 import { fullWindows, seddModel } from "../objectives/sedd-model.ts";
@@ -76,6 +76,7 @@ const plansOf = ({ contestants, judge }: ComparisonRecipe): (readonly [string, P
 /** What would otherwise be found wrong after hours of training. */
 async function checkBefore({ recipe, out }: ComparisonOptions): Promise<void> {
   const { common, judge, evaluation } = recipe;
+  for (const path of [...common.data.train, ...common.data.valid]) await fileSize(path);
   if (typeof common.tokenizer === "string") await readTest(recipe, await loadTokenizer(common.tokenizer));
   else await readText(evaluation.test);
   if (typeof judge === "string") await (await loadJudge(judge, {})).dispose();

@@ -25,17 +25,23 @@ export const isObject = (value: unknown): value is Record<string, unknown> =>
 /** The first key that an object of a *valid* JSON text has twice, or `undefined`. */
 export function repeatedKey(json: string): string | undefined {
   const open: (Set<string> | undefined)[] = []; // the keys seen in every open object; undefined for an open array
-  // In valid JSON a string is a key exactly if a colon follows it.
-  for (const [token, string] of json.matchAll(/[{}[\]]|("(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"/gs)) {
+  const colon = /\s*:/y;
+  for (let at = 0; at < json.length; at++) {
+    const token = json[at]!;
     if (token === "{") open.push(new Set());
     else if (token === "[") open.push(undefined);
     else if (token === "}" || token === "]") open.pop();
-    else if (string !== undefined) {
-      const key = JSON.parse(string) as string;
-      const keys = open.at(-1)!;
-      if (keys.has(key)) return key;
-      keys.add(key);
-    }
+    if (token !== '"') continue;
+    const begin = at;
+    // Step by step: a regular expression for strings needs stack for each of their characters.
+    while (json[++at] !== '"') if (json[at] === "\\") at++;
+    // In valid JSON a string is a key exactly if a colon follows it.
+    colon.lastIndex = at + 1;
+    if (!colon.test(json)) continue;
+    const key = JSON.parse(json.slice(begin, at + 1)) as string;
+    const keys = open.at(-1)!;
+    if (keys.has(key)) return key;
+    keys.add(key);
   }
   return undefined;
 }

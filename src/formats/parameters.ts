@@ -12,14 +12,18 @@ export function flatParameters(tensors: ReadonlyMap<string, NamedTensor>, layout
   const extra = [...tensors.keys()].filter((name) => !layout.has(name));
   const wrong = [...few("missing", missing), ...few("unknown", extra)];
   if (wrong.length > 0) throw new UserError(`${where}: the weights are not those of its config.json: ${wrong.join("; ")}`);
+  // Before anything is allocated: what a config.json claims may be larger than any memory.
+  for (const { name, shape } of layout.views) {
+    const given = tensors.get(name)!.shape;
+    if (given.join() !== shape.join())
+      throw new UserError(`${where}: ${name} has shape [${given.join(", ")}], its config.json means [${shape.join(", ")}]`);
+  }
   const parameters = layout.allocate();
-  for (const { name, shape, offset } of layout.views) {
-    const given = tensors.get(name)!;
-    if (given.shape.join() !== shape.join())
-      throw new UserError(`${where}: ${name} has shape [${given.shape.join(", ")}], its config.json means [${shape.join(", ")}]`);
-    const bad = given.data.find((value) => !Number.isFinite(value));
+  for (const { name, offset } of layout.views) {
+    const { data } = tensors.get(name)!;
+    const bad = data.find((value) => !Number.isFinite(value));
     if (bad !== undefined) throw new UserError(`${where}: ${name} holds ${bad}; the weights are damaged, or their training had diverged`);
-    parameters.set(given.data, offset);
+    parameters.set(data, offset);
   }
   return parameters;
 }

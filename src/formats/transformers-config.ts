@@ -27,6 +27,8 @@ export interface BertConfig extends TransformerConfig {
 }
 
 const size = z.int().positive();
+/** Bounded, since parameters are listed block by block before they are compared with the weights; other sizes cost nothing until then. */
+const blocks = size.max(4096);
 /** A key whose other values mean a network that is not built here; the first is the library's default. */
 const only = (...values: [string | boolean, ...(string | boolean)[]]) =>
   z
@@ -42,7 +44,7 @@ const gpt2 = z
     n_positions: size,
     n_embd: size,
     n_inner: size.nullish(),
-    n_layer: size,
+    n_layer: blocks,
     n_head: size,
     layer_norm_epsilon: z.number().positive().default(1e-5),
     activation_function: only("gelu_new", "gelu_pytorch_tanh"),
@@ -68,7 +70,7 @@ const bert = z
     max_position_embeddings: size,
     hidden_size: size,
     intermediate_size: size,
-    num_hidden_layers: size,
+    num_hidden_layers: blocks,
     num_attention_heads: size,
     type_vocab_size: size.default(2),
     pad_token_id: z.int().min(0).nullable().default(0),

@@ -21,6 +21,9 @@ export interface Comparison {
  * @example compareLikelihoods(await a.likelihood(text), await b.likelihood(text)) // { difference: -0.031, standardError: 0.002, … }
  */
 export function compareLikelihoods(a: Likelihood, b: Likelihood): Comparison {
+  for (const { model, characters } of [a, b])
+    if (characters === undefined)
+      throw new UserError(`${model}: was measured on tokens, whose characters are not known; measure both on one text`);
   if (a.characters !== b.characters || a.bytes !== b.bytes || a.protocol.text !== b.protocol.text)
     throw new UserError(
       `${a.model} and ${b.model} were measured on different texts (${a.characters} and ${b.characters} characters); measure both on one`,

@@ -22,8 +22,13 @@ const schema = z.object({
     hidden_size: z.int().positive(),
     /** 0 for an objective that knows no σ. */
     cond_dim: z.int().min(0),
-    length: z.int().positive(),
-    n_blocks: z.int().positive(),
+    /** No tensor has it as a size, so that nothing else bounds it. */
+    length: z
+      .int()
+      .positive()
+      .max(2 ** 20),
+    /** Bounded, since parameters are listed block by block before they are compared with the weights. */
+    n_blocks: z.int().positive().max(4096),
     n_heads: z.int().positive(),
     scale_by_sigma: z.boolean(),
     dropout: z.number().min(0).lt(1).default(0),

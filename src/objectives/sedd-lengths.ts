@@ -15,7 +15,11 @@ export interface SettleOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A template laid out, its ranges settled first; `lengths` are theirs, in order, where there are any. */
+/**
+ * A template laid out, its ranges settled first; `lengths` are theirs, in order, where there are any. A range ends where the room does.
+ *
+ * @throws UserError for a range whose longest is more than `limit` by itself, or whose shortest has no room beside the rest
+ */
 export async function layoutSettled(
   score: ScoreModel,
   noise: Noise,
@@ -35,21 +39,40 @@ export async function layoutSettled(
     );
   if (ranges.length === 0) return layout([]);
   requireSeed(seed);
-  const longest = ranges.map((k) => rangeOf(segments[k]!)!.max);
-  for (const k of ranges) {
+  const shown = (k: number): string => {
     const { min, max } = rangeOf(segments[k]!)!;
-    if (max > limit)
-      throw new UserError(
-        `the hole [[${min}-${max}]] at character ${segments[k]!.at} of the template: its longest is more than the ${limit} tokens there is room for`,
-      );
-  }
-  const maxRows = rowsPerCall(layout(longest).given.length);
+    return `the hole [[${min}-${max}]] at character ${segments[k]!.at} of the template`;
+  };
+  for (const k of ranges)
+    if (rangeOf(segments[k]!)!.max > limit)
+      throw new UserError(`${shown(k)}: its longest is more than the ${limit} tokens there is room for`);
+  const least = segments.reduce((sum, segment) => sum + leastOf(segment, encodeOnce), 0);
+  const open = segments.some((segment) => segment.kind === "hole" && segment.tokens === "rest");
+  const most = open ? length : limit;
+  if (least > most)
+    throw new UserError(
+      `${shown(ranges[0]!)}: with each range at its shortest the template needs ${least} tokens, and there is room for ${most}; give less text or shorter holes`,
+    );
+  const within = ranges.map((k): Range => {
+    const { min, max } = rangeOf(segments[k]!)!;
+    return { min, max: Math.min(max, min + most - least) };
+  });
+  const more = within.reduce((sum, { min, max }) => sum + max - min, 0);
+  const maxRows = rowsPerCall(open ? length : Math.min(limit, least + more));
   const { lengths } = await chooseLengths(
-    ranges.map((k) => rangeOf(segments[k]!)!),
+    within,
     (combinations) => givenNats(score, noise, combinations.map(layout), ranges, { seed, signal, maxRows, pause: macrotask }),
+    within.reduce((sum, { min }) => sum + min, most - least),
   );
   return { ...layout(lengths), lengths };
 }
 
 const rangeOf = (segment: Segment): Range | undefined =>
   segment.kind === "hole" && typeof segment.tokens === "object" ? segment.tokens : undefined;
+
+/** Tokens that a segment takes at least. */
+function leastOf(segment: Segment, encode: (text: string) => ArrayLike<number>): number {
+  if (segment.kind === "text") return (segment.tokens ?? encode(segment.text)).length;
+  if (typeof segment.tokens === "object") return segment.tokens.min;
+  return segment.tokens === "rest" ? 1 : segment.tokens;
+}

@@ -1,6 +1,6 @@
 /** The likelihood of a text under a trained SEDD model, by any of the estimators, with the card of the protocol that it was measured by. */
 import { macrotask } from "#platform";
-import { type BoundOptions, type BoundSamples, replicateTotals, summariseBound } from "../diffusion/bound.ts";
+import { type BoundOptions, type BoundSamples, checkWindows, replicateTotals, summariseBound } from "../diffusion/bound.ts";
 import { exactKSamples } from "../diffusion/exact-k.ts";
 import { boundSamples } from "../diffusion/likelihood.ts";
 import { noiseFrom } from "../diffusion/noise.ts";
@@ -46,7 +46,7 @@ export interface Likelihood {
   readonly model: string;
   /** Tokens scored: all of the text. */
   readonly tokenCount: number;
-  /** Code points of the text. */
+  /** Code points of the text. Where a model has no tokenizer, this and all that counts characters or bytes is absent: its tokens have no text. */
   readonly characters: number;
   /** Bytes of the text in UTF-8. */
   readonly bytes: number;
@@ -117,9 +117,13 @@ export interface ScoredModel {
   readonly parameters: Float32Array;
 }
 
-/** Of a text, in windows of the model's length, a short last one included; or of windows of tokens. Each is a sequence by itself. */
+/**
+ * Of a text, in windows of the model's length, a short last one included; or of windows of tokens. Each is a sequence by itself.
+ *
+ * @throws UserError for a text where there is no tokenizer
+ */
 export async function textLikelihood(
-  { name, config, tokenizer, score, parameters }: ScoredModel,
+  { name, config, tokenizer, score, parameters }: Omit<ScoredModel, "tokenizer"> & { readonly tokenizer: Tokenizer | undefined },
   text: string | readonly Int32Array[],
   {
     estimator = defaultEstimators[config.sedd.objective ?? "sedd"],
@@ -131,13 +135,18 @@ export async function textLikelihood(
   }: LikelihoodOptions = {},
 ): Promise<Likelihood> {
   requireSeed(seed);
-  if (!(estimator in estimators)) throw new UserError(`estimator ${String(estimator)}: not known; ${estimatorNames.join(", ")} are`);
+  if (!Object.hasOwn(estimators, estimator))
+    throw new UserError(`estimator ${String(estimator)}: not known; ${estimatorNames.join(", ")} are`);
   const { sedd, length } = config;
   if (sedd.objective === "ar" && estimator !== "left-to-right")
     throw new UserError(`estimator "${estimator}": this model's likelihood is exact, from left to right; leave estimator out`);
   if (typeof text === "string" && free) throw new UserError("likelihood: free positions are those of windows of tokens; give no text");
-  const { windows, tokenCount, characters, bytes, digest } =
-    typeof text === "string" ? windowsOf(text, tokenizer, length) : counted(text, tokenizer, free);
+  if (typeof text !== "string") checkWindows(text, score.graph.vocabularySize, free);
+  for (const [w, positions] of free?.entries() ?? [])
+    if (positions.some((position, k) => position < (positions[k - 1] ?? 0)))
+      throw new UserError(`the positions of window ${w} to judge, ${positions.join(", ")}: give them in ascending order`);
+  const { windows, tokenCount, counts, digest } =
+    typeof text === "string" ? windowsOf(text, requireTokenizer(tokenizer, name), length) : counted(text, tokenizer, free);
   if (tokenCount === 0) throw new UserError("likelihood: the text is empty; give at least one character");
   const bound = await sampleBound(estimator, sedd, score, windows, {
     samples,
@@ -151,16 +160,15 @@ export async function textLikelihood(
   const { total, standardError, terms } = summariseBound(bound);
   const window = typeof text === "string" ? length : windows[0]!.length;
   const perToken = (nats: number): number => nats / tokenCount;
+  const bits = counts && { bitsPerCharacter: total / Math.LN2 / counts.characters, bitsPerByte: total / Math.LN2 / counts.bytes };
   const { excess } = bound as Partial<UnmaskingSamples>;
   return {
     model: name,
     tokenCount,
-    characters,
-    bytes,
+    ...(counts as Counts), // the types have them as if every model had a tokenizer, as nearly every one has
     natsPerToken: perToken(total),
     standardError: perToken(standardError),
-    bitsPerCharacter: total / Math.LN2 / characters,
-    bitsPerByte: total / Math.LN2 / bytes,
+    ...(bits as Bits),
     perplexity: Math.exp(perToken(total)),
     estimates: [...replicateTotals(bound)].map(perToken),
     protocol: {
@@ -186,26 +194,35 @@ export async function textLikelihood(
   };
 }
 
+type Counts = Pick<Likelihood, "characters" | "bytes">;
+type Bits = Pick<Likelihood, "bitsPerCharacter" | "bitsPerByte">;
+
 function windowsOf(text: string, tokenizer: Tokenizer, length: number) {
   const tokens = tokenizer.encode(text);
   const windows: Int32Array[] = [];
   for (let start = 0; start < tokens.length; start += length) windows.push(tokens.subarray(start, start + length));
-  return { windows, tokenCount: tokens.length, characters: [...text].length, bytes: new TextEncoder().encode(text).length, digest: text };
+  const counts: Counts = { characters: [...text].length, bytes: new TextEncoder().encode(text).length };
+  return { windows, tokenCount: tokens.length, counts, digest: text };
+}
+
+/** Windows of tokens as they are given; what counts is the judged positions. */
+function counted(windows: readonly Int32Array[], tokenizer: Tokenizer | undefined, free?: readonly Int32Array[]) {
+  const judged = free?.map((positions, w) => positions.map((i) => windows[w]![i]!)) ?? windows;
+  const tokenCount = judged.reduce((sum, { length }) => sum + length, 0);
+  return { windows, tokenCount, counts: tokenizer && countsOf(judged, tokenizer), digest: [...windows, ...(free ?? [])].join("\n") };
 }
 
 /** Code points are counted by their first bytes: a window may begin or end within one. End-of-text is no text. */
-function counted(windows: readonly Int32Array[], tokenizer: Tokenizer, free?: readonly Int32Array[]) {
-  let [tokenCount, characters, bytes] = [0, 0, 0];
-  for (const window of free?.map((positions, w) => positions.map((i) => windows[w]![i]!)) ?? windows) {
-    tokenCount += window.length;
+function countsOf(windows: readonly Int32Array[], tokenizer: Tokenizer): Counts {
+  let [characters, bytes] = [0, 0];
+  for (const window of windows)
     for (const id of window) {
       if (id === tokenizer.endOfText) continue;
       const piece = tokenizer.pieceBytes(id);
       bytes += piece.length;
       for (const byte of piece) characters += Number((byte & 0xc0) !== 0x80);
     }
-  }
-  return { windows, tokenCount, characters, bytes, digest: [...windows, ...(free ?? [])].join("\n") };
+  return { characters, bytes };
 }
 
 async function sampleBound(
@@ -233,4 +250,12 @@ async function sampleBound(
 
 export function requireSeed(seed: number): void {
   if (!Number.isSafeInteger(seed)) throw new UserError(`seed ${String(seed)}: must be a whole number`);
+}
+
+/** UserError for a model without a tokenizer. */
+export function requireTokenizer(tokenizer: Tokenizer | undefined, name: string): Tokenizer {
+  if (tokenizer) return tokenizer;
+  throw new UserError(
+    `model ${name}: has no tokenizer.json, so it takes and gives token ids only (logScore, laws, likelihood and infill of tokens, sample without a prompt); sedd convert --tokenizer adds one`,
+  );
 }

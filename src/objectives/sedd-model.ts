@@ -9,7 +9,7 @@ import type { Tokenizer } from "../text/tokenizer.ts";
 import { maskedPrediction, type MaskedPrediction, type MaskedPredictionOptions } from "./masked-prediction.ts";
 import { longestOf, type ModelConfig } from "./sedd-config.ts";
 import { lawsOf, type LawsOptions } from "./sedd-laws.ts";
-import { textLikelihood, type Likelihood, type LikelihoodOptions } from "./sedd-likelihood.ts";
+import { requireTokenizer, textLikelihood, type Likelihood, type LikelihoodOptions } from "./sedd-likelihood.ts";
 import type { PositionLaw } from "./sedd-position.ts";
 import { rankCandidates, scoreQuery, type Ranking, type Score, type ScoreOptions } from "./sedd-query.ts";
 import { sampling, type Sampling } from "./sedd-sample.ts";
@@ -30,7 +30,10 @@ export interface SeddModel extends Sampling {
   readonly longest: number;
   readonly parameterCount: number;
   readonly config: ModelConfig;
-  /** UserError for a folder without tokenizer.json: then only token-level calls work. */
+  /**
+   * UserError for a folder without tokenizer.json: then only calls that take token ids work, and each `text` in what they give is empty, for samples, frames and
+   * laws alike.
+   */
   readonly tokenizer: Tokenizer;
   /**
    * Log-scores [batch, length, states] of tokens [batch·length] at total noise sigma [batch]: natural logarithm, 0 at the token itself.
@@ -84,14 +87,14 @@ export interface SeddModelParts {
   readonly batching?: BatchingOptions | undefined;
 }
 
+/** In place of a tokenizer where there is none, for what asks for the texts of tokens and nothing else. */
+const textless = { decode: () => "" } as Partial<Tokenizer> as Tokenizer;
+
 export function seddModel({ name, config, parameters, tokenizer, network, runtime, batching }: SeddModelParts): SeddModel {
   const { sedd, length } = config;
   const score = networkScore(sedd, parameters, { ...runtime, frozen: true }, network);
   const { states } = sedd.network;
-  const tokenizerOf = (): Tokenizer => {
-    if (!tokenizer) throw new UserError(`model ${name}: has no tokenizer.json, so it takes and gives token ids only (logScore)`);
-    return tokenizer;
-  };
+  const tokenizerOf = (): Tokenizer => requireTokenizer(tokenizer, name);
   const { vocabularySize } = score.graph;
   if (tokenizer && tokenizer.size !== vocabularySize) {
     throw new UserError(
@@ -106,7 +109,8 @@ export function seddModel({ name, config, parameters, tokenizer, network, runtim
     if (sedd.objective === "ar")
       throw new UserError(`${what}: model ${name} writes from left to right and has no scores; give another model`);
   };
-  const scored = () => ({ name, config, tokenizer: tokenizerOf(), score, parameters });
+  const own = { name, config, score, parameters };
+  const scored = () => ({ ...own, tokenizer: tokenizerOf() });
   return {
     name,
     length,
@@ -127,12 +131,12 @@ export function seddModel({ name, config, parameters, tokenizer, network, runtim
         if (!(value > 0 && value < Infinity)) throw new UserError(`logScore: sigma ${value} must be positive and finite`);
       return score.all(tokens, sigma);
     },
-    ...sampling({ name, config, score: shared, tokenizer: tokenizerOf }),
+    ...sampling({ name, config, score: shared, tokenizer }),
     async laws(tokens, sigma, options) {
       seesAll("laws");
-      return lawsOf({ score: shared, tokenizer: tokenizerOf(), limit: longest }, tokens, sigma, options);
+      return lawsOf({ score: shared, tokenizer: tokenizer ?? textless, limit: longest }, tokens, sigma, options);
     },
-    likelihood: async (text, options) => textLikelihood(scored(), text, options),
+    likelihood: async (text, options) => textLikelihood({ ...own, tokenizer }, text, options),
     async score(template, options) {
       seesAll("score");
       return scoreQuery(scored(), template, options);

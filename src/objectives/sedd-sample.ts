@@ -14,7 +14,7 @@ import { drawSeed } from "../platform/random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { longestOf, longestReason, type ModelConfig } from "./sedd-config.ts";
 import { layoutSettled } from "./sedd-lengths.ts";
-import { requireSeed, rowsPerCall } from "./sedd-likelihood.ts";
+import { requireSeed, requireTokenizer, rowsPerCall } from "./sedd-likelihood.ts";
 import type { NetworkScore } from "./sedd-score.ts";
 import type { SeddConfig } from "./sedd.ts";
 
@@ -48,6 +48,7 @@ export interface SampleOptions extends DrawOptions {
 }
 
 export interface Sample {
+  /** Empty for a model without a tokenizer. */
   readonly text: string;
   readonly tokens: number[];
   readonly seed: number;
@@ -69,7 +70,7 @@ export interface Sample {
 
 /** One sequence after a step, as a text. */
 export interface SampleFrame extends TrajectoryFrame {
-  /** The text so far; MASK shows as "▁". */
+  /** The text so far; MASK shows as "▁". Empty for a model without a tokenizer. */
   readonly text: string;
   /** Where each piece of the template lies, in positions; a given piece has its text. */
   readonly spans: Layout["spans"];
@@ -89,8 +90,8 @@ export interface SamplingParts {
   readonly name: string;
   readonly config: ModelConfig;
   readonly score: ScoreModel & Pick<NetworkScore, "mostPositions">;
-  /** UserError for a model without one. */
-  readonly tokenizer: () => Tokenizer;
+  /** Without one, prompts, templates and constraints are of token ids alone, and texts that come out are empty. */
+  readonly tokenizer: Tokenizer | undefined;
 }
 
 /** A model's verbs that write. */
@@ -99,7 +100,7 @@ export interface Sampling {
   sample(options?: SampleOptions & { readonly prompt?: string | undefined }): Promise<Sample[]>;
   /**
    * Fills the holes `[[n]]` of a template; what is given comes back unchanged. Of a range `[[8-24]]` the model chooses the length first, once for all samples of
-   * a seed: the one under which it finds what is given around the hole most likely. A list says the same without brackets, and may give exact tokens.
+   * a seed: the one under which it finds what is given around the hole most likely, of those that there is room for. A list says the same without brackets, and may give exact tokens.
    */
   infill(template: Template, options?: SampleOptions): Promise<Sample[]>;
   /** The frames of one sample as they come; the last one is the result. */
@@ -129,6 +130,8 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
   const noise = noiseFrom(config.sedd.noise);
   const limit = longestOf(config);
   const { vocabularySize } = score.graph;
+  const encode = (text: string): Int32Array => requireTokenizer(tokenizer, name).encode(text);
+  const decode = (ids: Int32Array | readonly number[]): string => tokenizer?.decode(ids) ?? "";
 
   /** Positions and spans of what a call asks for. */
   const layoutOf = async (
@@ -139,10 +142,9 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
     if (!Number.isSafeInteger(total) || total < 1) throw new UserError(`length ${String(length)}: must be a whole number of at least 1`);
     if (total > limit)
       throw new UserError(`length ${total}: this model runs at up to ${limit} tokens (${longestReason(config)}); give a smaller one`);
-    const encode = (text: string): Int32Array => tokenizer().encode(text);
     if (template !== undefined) {
       if (prompt !== undefined) throw new UserError("template and prompt: give one of them; a template may begin with text");
-      const segments = templateSegments(template, tokenizer());
+      const segments = templateSegments(template, { size: vocabularySize, decode });
       const range = segments.find((segment) => segment.kind === "hole" && typeof segment.tokens === "object");
       if (range && config.sedd.objective === "ar")
         throw new UserError(
@@ -178,7 +180,7 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
   };
   const idOf = (token: number | string, place: string): number => {
     if (typeof token === "number") return token;
-    const ids = tokenizer().encode(token);
+    const ids = encode(token);
     if (ids.length === 1) return ids[0]!;
     throw new UserError(`${place}: ${JSON.stringify(token)} is ${ids.length} tokens of this model; a constraint takes texts of one token`);
   };
@@ -219,7 +221,7 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
           changed: Array.from(frame.changed.subarray(first, next), (at) => at - i * length),
           probability: [...frame.probability.subarray(first, next)],
           get text() {
-            return layoutText(tokens, layout, (ids) => tokenizer().decode(ids));
+            return layoutText(tokens, layout, decode);
           },
           spans: layout.spans,
           done: frame.done,
@@ -229,7 +231,6 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
   }
 
   const draw = async (request: Request, options: SampleOptions): Promise<Sample[]> => {
-    tokenizer();
     const { count = 1, seed = drawSeed(), onStep, grid, corrector, constraints } = options;
     const sampler = samplerOf(config.sedd, options);
     const begin = performance.now();
@@ -267,7 +268,6 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
     sample: async (options = {}) => draw(options, options),
     infill: async (template, options = {}) => draw({ template, length: options.length }, options),
     async *stream(options = {}) {
-      tokenizer();
       const { template, prompt, length, seed = drawSeed(), ...rest } = options;
       const layout = await layoutOf({ template, prompt, length }, { seed, signal: rest.signal });
       for await (const all of frames(layout, { ...rest, count: 1 }, seed)) yield all[0]!;

@@ -5,6 +5,7 @@
 import { exists, joinPath, readText } from "#platform";
 import { isObject, parseJson } from "../formats/json.ts";
 import { UserError } from "../platform/errors.ts";
+import { withoutMark } from "../platform/utf8.ts";
 import { byteLevelFile } from "./bpe.ts";
 import { specialToken } from "./format.ts";
 import type { Tokenizer } from "./interface.ts";
@@ -13,18 +14,19 @@ import { wordPieceFromVocabulary } from "./wordpiece.ts";
 
 const END_OF_TEXT = "<|endoftext|>";
 
-/** The folder's tokenizer, or undefined where it has none. UserError for damaged files. */
+/** The folder's tokenizer, or undefined where it has none. A byte order mark at the beginning of a file is passed over. UserError for damaged files. */
 export async function loadFolderTokenizer(folder: string): Promise<Tokenizer | undefined> {
   const path = (name: string): string => joinPath(folder, name);
-  const json = async (name: string): Promise<unknown> => parseJson(await readText(path(name)), path(name));
+  const text = async (name: string): Promise<string> => withoutMark(await readText(path(name)));
+  const json = async (name: string): Promise<unknown> => parseJson(await text(name), path(name));
   if (await exists(path("tokenizer.json"))) return loadTokenizer(path("tokenizer.json"));
   if ((await exists(path("vocab.json"))) && (await exists(path("merges.txt")))) {
-    return parseTokenizer(bpeFromFiles(await json("vocab.json"), await readText(path("merges.txt")), path("merges.txt")), folder);
+    return parseTokenizer(bpeFromFiles(await json("vocab.json"), await text("merges.txt"), path("merges.txt")), folder);
   }
   if (!(await exists(path("vocab.txt")))) return undefined;
   const settings = (await exists(path("tokenizer_config.json"))) ? await json("tokenizer_config.json") : {};
   const lowercase = !isObject(settings) || settings["do_lower_case"] !== false;
-  return parseTokenizer(wordPieceFromVocabulary(await readText(path("vocab.txt")), lowercase), folder);
+  return parseTokenizer(wordPieceFromVocabulary(await text("vocab.txt"), lowercase), folder);
 }
 
 /** The tokenizer.json of GPT-2's two files: tokens with ids, and merges, a pair a line after a line that says the version. */

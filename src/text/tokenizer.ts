@@ -5,6 +5,7 @@
 import { readText } from "#platform";
 import { sha256 } from "../platform/digest.ts";
 import { UserError } from "../platform/errors.ts";
+import { withoutMark } from "../platform/utf8.ts";
 import { bpeTokenizer } from "./bpe.ts";
 import { characterTokenizer, isCharacterTokenizer } from "./character.ts";
 import type { Tokenizer } from "./interface.ts";
@@ -12,11 +13,11 @@ import { isWordPiece, wordPieceTokenizer } from "./wordpiece.ts";
 
 export type { Tokenizer } from "./interface.ts";
 
-/** Loads a tokenizer.json. UserError where it is missing, broken or of a kind that is not supported. */
+/** Loads a tokenizer.json; a byte order mark is passed over. UserError where it is missing, broken or of a kind that is not supported. */
 export async function loadTokenizer(path: string): Promise<Tokenizer> {
   let json: unknown;
   try {
-    json = JSON.parse(await readText(path));
+    json = JSON.parse(withoutMark(await readText(path)));
   } catch (error) {
     if (error instanceof SyntaxError) throw new UserError(`${path}: not JSON (${error.message}); expected a tokenizer.json`);
     throw error;

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { comparisonSetting } from "../evaluation/comparison-fixture.ts";
-import { cli, recorded } from "./support.ts";
+import { cli, hasPipes, pipeIn, recorded, temporaryFolder } from "./support.ts";
 
 test("tells what is trained and measured and of how much, stops at Ctrl-C with 130, and goes on from there", async () => {
   const { recipe, out } = comparisonSetting((setting) => (setting.contestants = { mlm: {}, ar: {} }));
@@ -42,4 +42,11 @@ test("a recipe that is missing, or beside --quick, is refused in one line", asyn
     stderr: expect.stringMatching(/^sedd: .*\/nowhere\.yaml.*\n$/),
   });
   expect(await cli(["compare", "x.yaml", "--quick"])).toMatchObject({ code: 2, stderr: expect.stringMatching(/^sedd: recipe x\.yaml: --quick has its own.*\n$/) }); // prettier-ignore
+});
+
+test.skipIf(!hasPipes)("a pipe is no training text", async () => {
+  const pipe = pipeIn(await temporaryFolder());
+  const { recipe, out } = comparisonSetting(({ training }) => (training["data"] = { train: [pipe], valid: [pipe] }));
+  const line = `sedd: cannot read ${pipe}: it is a pipe or a device, and is read more than once; write it to a file first\n`;
+  expect(await cli(["compare", recipe, "--out", out])).toEqual({ code: 2, stdout: "", stderr: line });
 });

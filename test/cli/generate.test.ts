@@ -2,6 +2,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { load } from "../../src/model.ts";
+import { fixturePath } from "../support/fixtures.ts";
 import { cli, inputOf, recorded, screenOf, TALE, temporaryFolder, writeTinyModel } from "./support.ts";
 
 async function tinyModel(): Promise<string> {
@@ -240,6 +241,21 @@ test("on a terminal, standard error counts the steps and clears its line", async
   await cli(["sample", ...settings(await tinyModel())], { stderr });
   expect(stderr.text).toContain("step 3/6");
   expect(screenOf(stderr.text, 80).lines).toEqual([expect.stringMatching(/^--- seed 7/), ""]);
+});
+
+test("a model without a tokenizer: --json tells its tokens; a text to print, to show or to record is refused before anything is drawn", async () => {
+  const args = ["--model", fixturePath("sedd-absorb"), "--threads", "1", "--steps", "2", "--seed", "7"];
+  const { code, stdout, stderr } = await cli(["sample", ...args, "--length", "5", "--json"]);
+  expect(code, stderr).toBe(0);
+  const [sample] = jsonLines(stdout);
+  expect(sample).toMatchObject({ text: "" });
+  expect(sample!["tokens"]).toHaveLength(5);
+  const file = join(await temporaryFolder(), "run.jsonl");
+  for (const more of [[], ["--watch"], ["--json", "--record", file], ["--json", "--prompt", "a"]]) {
+    const refused = await cli(["sample", ...args, ...more]);
+    expect([refused.code, refused.stdout]).toEqual([2, ""]);
+    expect(refused.stderr).toMatch(/^sedd: model .*sedd-absorb: has no tokenizer\.json, so it takes and gives token ids only .*\n$/);
+  }
 });
 
 describe("eval", () => {

@@ -1,5 +1,5 @@
 /** `sedd playground`: what it writes, what it replaces and what it leaves alone. Needs the built page, which `npm run build` makes. */
-import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, rmdir, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { cli, temporaryFolder, writeTinyModel } from "./support.ts";
@@ -55,6 +55,49 @@ test("a folder that holds anything else is left as it is", async () => {
   await mkdir(linked);
   await symlink("nowhere", join(linked, "broken"));
   expect((await cli(["playground", linked])).stderr).toContain("holds broken");
+});
+
+test("the folder stays the same one, a shell's or a link's, and nothing lies beside it; no name is none", async () => {
+  const parent = await temporaryFolder();
+  const [site, link] = [join(parent, "site"), join(parent, "link")];
+  await mkdir(site);
+  const { ino } = await stat(site);
+  await symlink(site, link);
+  for (const place of [site, link]) {
+    expect(await cli(["playground", place])).toMatchObject({ code: 0, stderr: "" });
+    expect((await stat(site)).ino).toBe(ino);
+  }
+  expect((await lstat(link)).isSymbolicLink()).toBe(true);
+  expect((await readdir(parent)).sort()).toEqual(["link", "site"]);
+  for (const none of ["", " "]) {
+    const line = `sedd: <dir> ${JSON.stringify("")}: empty; expected for example <dir> site\n`;
+    expect(await cli(["playground", none])).toEqual({ code: 2, stdout: "", stderr: line });
+  }
+});
+
+test("after a run that was stopped half-way another one ends it, and removes what it left", async () => {
+  const site = await temporaryFolder();
+  const whole = ["assets", "index.html", "models", "runtime", "sedd-playground.json"];
+  const leftover = join(site, ".sedd-playground.01234567-89ab-cdef-0123-456789abcdef.tmp");
+  await mkdir(join(leftover, "assets"), { recursive: true }); // killed while the files were made
+  await writeFile(join(leftover, "assets", "page.js"), "half");
+  await mkdir(join(site, "index.html")); // in the way when assets are in their place already
+  const { code, stderr } = await cli(["playground", site]);
+  expect([code, stderr.split("\n").length]).toEqual([2, 2]);
+  expect(stderr).toMatch(/^sedd: cannot write the page to /);
+  expect(await readdir(join(site, "assets"))).not.toEqual([]);
+  await rmdir(join(site, "index.html"));
+  expect(await cli(["playground", site])).toMatchObject({ code: 0, stderr: "" });
+  expect(await readdir(site)).toEqual(whole);
+  // Of an older page, and gone with its folder.
+  const marker = join(site, "sedd-playground.json");
+  const { files } = JSON.parse(await readFile(marker, "utf8")) as { files: string[] };
+  await mkdir(join(site, "old", "deep"), { recursive: true });
+  await writeFile(join(site, "old", "deep", "page.js"), "");
+  await writeFile(marker, JSON.stringify({ files: [...files, "old/deep/page.js"] }));
+  expect(await cli(["playground", site])).toMatchObject({ code: 0, stderr: "" });
+  expect(await readdir(site)).toEqual(whole);
+  expect(JSON.parse(await readFile(marker, "utf8"))).toEqual({ files });
 });
 
 test("wrong models and a stop: one line, and nothing is there", async () => {

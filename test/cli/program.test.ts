@@ -28,7 +28,7 @@ describe("a wrong argument ends with 2 and one line that names it, its value and
     ],
     [["sample", "--device", "tpu"], /'--device <D>' argument 'tpu' is invalid\. Allowed choices are cpu, wasm; see/],
     [["sample", "--model", ""], /^sedd: --model "": empty; expected for example --model fairytales\n$/],
-    [["sample", "--model", "nowhere/at-all"], /^sedd: model nowhere\/at-all: no such folder and no shipped model; .*\n$/],
+    [["sample", "--model", "./nowhere/at-all"], /^sedd: model \.\/nowhere\/at-all: no such folder and no shipped model; .*\n$/],
     [["sample", "--stepz", "4"], /^sedd: unknown option '--stepz' \(Did you mean --steps\?\); see sedd sample --help\n$/],
     [["sample", "--steps"], /^sedd: option '--steps <K>' argument missing; see sedd sample --help\n$/],
     [["sample", "hello"], /^sedd: argument hello: sample takes no argument; see sedd sample --help\n$/],
@@ -42,6 +42,20 @@ describe("a wrong argument ends with 2 and one line that names it, its value and
     ],
     [["smaple"], /^sedd: unknown command 'smaple' \(Did you mean sample\?\); see sedd --help\n$/],
     [["tokenizer", "trian"], /^sedd: unknown command 'trian' \(Did you mean train\?\); see sedd tokenizer --help\n$/],
+    [["help", "smaple"], /^sedd: unknown command 'smaple' \(Did you mean sample\?\); see sedd --help\n$/],
+    [["--debug", "help", "nosuch"], /^sedd: unknown command 'nosuch'; see sedd --help\n$/],
+    [["nosuch", "--help"], /^sedd: unknown command 'nosuch'; see sedd --help\n$/],
+    [["help", "tokenizer", "trian"], /^sedd: unknown command 'trian' \(Did you mean train\?\); see sedd tokenizer --help\n$/],
+    [["replay", "run.jsonl", "--tolerance", "0.001"], /^sedd: --tolerance 0\.001: needs --verify, without which nothing is compared\n$/],
+    [
+      ["score", "[[a]]", "--candidate", "b", "--top", "3"],
+      /^sedd: --top 3: lists .*, and candidates are ranked without it; leave it out\n$/,
+    ],
+    [["score", "[[a]]", "--candidates", "nowhere.txt", "--top", "0"], /^sedd: --top 0: .*\n$/],
+    [["serve", "--grace", "4000"], /^sedd: --grace 4000: expected a number from 0 to 3600, for example --grace 60\n$/],
+    [["serve", "--grace", "-1"], /^sedd: --grace -1: expected a number from 0 to 3600, .*\n$/],
+    [["serve", "--grace", "0", "--port", "65536"], whole("--port", "65536", "0 to 65535")], // 0 will do
+    [["serve", "--grace", "0.5", "--port", "65536"], whole("--port", "65536", "0 to 65535")],
     [["train"], /^sedd: missing required argument 'recipe'; see sedd train --help\n$/],
     [["train", "nowhere.yaml"], /^sedd: cannot read nowhere\.yaml: there is no such file or folder\n$/],
     [["eval"], /^sedd: required option '--data <file>' not specified; see sedd eval --help\n$/],
@@ -69,6 +83,9 @@ test("help and version go to standard output and end with 0", async () => {
   const help = await cli(["sample", "--help"]);
   expect(help).toEqual({ code: 0, stdout: expect.stringContaining("--steps <K>"), stderr: "" });
   expect(await cli(["help", "sample"])).toEqual(help);
+  expect(await cli(["--debug", "help", "sample"])).toEqual(help);
+  expect(await cli(["help", "tokenizer", "train"])).toEqual(await cli(["tokenizer", "train", "--help"]));
+  expect(await cli(["help", "help"])).toEqual(await cli(["--help"]));
   expect(await cli(["help"])).toEqual(await cli(["--help"]));
 });
 

@@ -1,11 +1,11 @@
 /** Folders of GPT-2 and BERT on the command line, as any model's. */
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parseTokenizer } from "../../src/text/tokenizer.ts";
 import { golden } from "../support/fixtures.ts";
 import { charactersWithEnd, publishedFolder, VOCABULARY, wordsWith } from "../support/published-folder.ts";
-import { cli } from "./support.ts";
+import { cli, recorded, screenOf } from "./support.ts";
 
 test("sedd eval gives a text of GPT-2's fixture its golden −log p, exactly", async () => {
   const io = golden("gpt2/io.safetensors");
@@ -26,6 +26,24 @@ test("sedd eval gives a text of GPT-2's fixture its golden −log p, exactly", a
   expect([tokenCount, standardError, protocol.estimator]).toEqual([19, 0, "left-to-right"]);
   expect(Math.abs(natsPerToken - nats / 19)).toBeLessThan(1e-5); // float32 logits
   expect((await cli(args)).stdout).toMatch(/nats per token +=/);
+});
+
+test("a recorded run is watched again with the tokenizer of a folder in its older form", async () => {
+  const { model } = wordsWith({ "[CLS]": 1, "[SEP]": 2, "[MASK]": 3, "[UNK]": 4 }) as { model: { vocab: Record<string, number> } };
+  const folder = await publishedFolder("bert", undefined);
+  await writeFile(join(folder, "vocab.txt"), Object.keys(model.vocab).join("\n"));
+  const file = join(folder, "run.jsonl");
+  const infill = ["infill", "w7 [[3]] w8", "--model", folder, "--threads", "1", "--seed", "1", "--record", file];
+  const { code, stdout, stderr } = await cli(infill);
+  expect(code, stderr).toBe(0);
+  const output = recorded({ columns: 60 });
+  expect(await cli(["replay", file, "--watch"], { stdout: output })).toMatchObject({ code: 0 });
+  expect(screenOf(output.text, 60).lines.join("\n")).toBe(stdout);
+  await rm(join(folder, "vocab.txt"));
+  expect(await cli(["replay", file, "--watch"])).toMatchObject({
+    code: 2,
+    stderr: `sedd: model ${folder}: has no tokenizer, so --watch has no texts to show; leave --watch out\n`,
+  });
 });
 
 test("sedd infill writes between words with BERT; a folder without a tokenizer is one line", async () => {

@@ -1,4 +1,5 @@
 /** A command line's world for tests, a terminal that remembers its screen, and a model small enough to make on the fly. */
+import { execFileSync } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -49,6 +50,15 @@ export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "sedd-cli-"));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
+}
+
+export const hasPipes = process.platform !== "win32";
+
+/** A named pipe that nobody writes into. */
+export function pipeIn(folder: string): string {
+  const path = join(folder, "pipe");
+  execFileSync("mkfifo", [path]);
+  return path;
 }
 
 export const TALE = "the king saw a fox and the fox saw the king, and they were glad.\n";

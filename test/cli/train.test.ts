@@ -1,7 +1,8 @@
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { cli, recorded, TALE, temporaryFolder, writeTinyModel } from "./support.ts";
+import { cli, hasPipes, pipeIn, recorded, TALE, temporaryFolder, writeTinyModel } from "./support.ts";
 
 async function recipeIn(folder: string): Promise<string> {
   const corpus = join(folder, "tale.txt");
@@ -93,6 +94,26 @@ describe("train", () => {
     expect(stderr).toMatch(line);
     expect(code).toBe(2);
   });
+});
+
+// A pipe's size is 0, so that it would be left out in silence.
+test.skipIf(!hasPipes)("a pipe is no training text: one line", async () => {
+  const folder = await temporaryFolder();
+  const recipe = await recipeIn(folder);
+  const pipe = pipeIn(folder);
+  const line = `sedd: cannot read ${pipe}: it is a pipe or a device, and is read more than once; write it to a file first\n`;
+  const tale = join(folder, "tale.txt");
+  const out = join(folder, "out");
+  const tokenizer = ["tokenizer", "train", "--data", tale, pipe, "--size", "300", "--out", out];
+  expect(await cli(tokenizer)).toEqual({ code: 2, stdout: "", stderr: line });
+  expect(existsSync(out)).toBe(false);
+  for (const key of ["train", "valid"])
+    expect(await cli(["train", recipe, "--out", out, "--set", `data.${key}=${JSON.stringify([tale, pipe])}`])).toEqual({
+      code: 2,
+      stdout: "",
+      stderr: line,
+    });
+  expect(existsSync(join(out, "tokenizer.json"))).toBe(false);
 });
 
 describe("tokenizer train", () => {

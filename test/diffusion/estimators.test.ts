@@ -370,6 +370,21 @@ describe("what is refused", () => {
       /has no position to judge/,
     ],
     [
+      "a position that is not there",
+      () => exactKSamples(exact, logLinear(), [windows[0]!], { ...options, free: [Int32Array.of(0, 3)] }),
+      /^position 3 of window 0 cannot be judged; give positions from 0 to 2, each once$/,
+    ],
+    [
+      "a position twice, which would count twice",
+      () => boundSamples(exact, logLinear(), [windows[0]!], { ...options, free: [Int32Array.of(1, 1)] }),
+      /^position 1 of window 0 is to be judged twice; give positions from 0 to 2, each once$/,
+    ],
+    [
+      "positions to judge of more windows than there are",
+      () => exactKSamples(exact, logLinear(), [windows[0]!], { ...options, free: [Int32Array.of(0), Int32Array.of(0)] }),
+      /^positions to judge are given for 2 windows; there are 1$/,
+    ],
+    [
       "one sample",
       () => exactKSamples(exact, logLinear(), windows, { ...options, samples: 1 }),
       /samples must be a whole number of at least 2/,

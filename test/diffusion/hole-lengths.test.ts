@@ -10,12 +10,13 @@ import type { Graph } from "../../src/diffusion/graph.ts";
 import { oracle, type Oracle, space } from "../support/oracle.ts";
 
 describe("the search", () => {
-  const search = async (ranges: { min: number; max: number }[], cost: (lengths: readonly number[]) => number) => {
+  const search = async (ranges: { min: number; max: number }[], cost: (lengths: readonly number[]) => number, room?: number) => {
     const seen: string[] = [];
-    const { lengths, judged } = await chooseLengths(ranges, async (combinations) => {
+    const judge = async (combinations: readonly (readonly number[])[]) => {
       seen.push(...combinations.map(String));
       return combinations.map(cost);
-    });
+    };
+    const { lengths, judged } = await chooseLengths(ranges, judge, room);
     return { lengths, judged, seen };
   };
   it("judges every combination of a few ranges", async () => {
@@ -43,6 +44,23 @@ describe("the search", () => {
       ([a, b, c]) => (a! - 4) ** 2 + (b! - 17) ** 2 + (c! - 11) ** 2,
     );
     expect(lengths).toEqual([4, 17, 11]);
+  });
+  it.each([
+    [2, 5],
+    [3, 3],
+    [3, 20],
+    [5, 9],
+  ])("looks at what there is room for alone: %d ranges of up to %d", async (count, max) => {
+    const ranges = Array.from({ length: count }, () => ({ min: 1, max }));
+    for (let room = count; room <= count * max; room++) {
+      // The longer the better, the first range's most.
+      const { lengths, seen } = await search(ranges, (lengths) => lengths.reduce((sum, n, k) => sum - n * (k === 0 ? 2 : 1), 0), room);
+      const first = Math.min(max, room - count + 1);
+      expect(lengths.every((n) => n >= 1 && n <= max)).toBe(true);
+      expect(lengths.reduce((a, b) => a + b)).toBeLessThanOrEqual(room);
+      for (const combination of seen) expect(combination.split(",").reduce((sum, n) => sum + Number(n), 0)).toBeLessThanOrEqual(room);
+      if (max ** count <= 32) expect([lengths[0], lengths.reduce((a, b) => a + b)]).toEqual([first, room]);
+    }
   });
   it("prefers the shorter of equals, and asks nothing about a single length", async () => {
     expect((await search([{ min: 3, max: 9 }], () => 1)).lengths).toEqual([3]);

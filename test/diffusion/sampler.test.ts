@@ -176,6 +176,8 @@ describe("options", () => {
     [{ steps: 2.5 }, "steps must be a whole number of at least 1, got 2.5"],
     [{ count: -1 }, "count must be a whole number of at least 1, got -1"],
     [{ length: 0 }, "length must be a whole number of at least 1, got 0"],
+    [{ length: -1 }, "length must be a whole number of at least 1, got -1"],
+    [{ length: 2.5 }, "length must be a whole number of at least 1, got 2.5"],
     [{ maxRows: 0 }, "maxRows must be a whole number of at least 1, got 0"],
     [{ seed: 0.5 }, "seed must be a whole number, got 0.5"],
     [{ sampler: "tweedy" }, 'unknown sampler "tweedy"; there are analytic, euler, first-hitting, left-to-right'],

@@ -25,6 +25,14 @@ describe("repeatedKey", () => {
     ['{"__proto__":1,"__proto__":1}', "__proto__"],
   ])("%s", (text, key) => expect(repeatedKey(text)).toBe(key));
 
+  test.each([
+    ["value", (long: string) => `{"a":"${long}","a":1}`],
+    ["key", (long: string) => `{"a":1,"${long}":2,"a":3}`],
+    ["space", (long: string) => `{"a"${" ".repeat(long.length)}:1,"a":2}`],
+  ])("a %s of twenty million characters: no stack for each", (_, write) =>
+    expect(repeatedKey(write(`${"x".repeat(20_000_000)}\\"`))).toBe("a"),
+  );
+
   test("nothing that was written from a value has one", () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {

@@ -267,6 +267,16 @@ describe("folders that will not do", () => {
     await refused(loading(await publishedFolder("gpt2", charactersWithEnd(0), { model_type: "t5" })), /model_type: "t5" is not supported/);
   });
 
+  test("with sizes that no memory holds: compared with the weights before anything is made of them", async () => {
+    const words = wordsWith({ "[CLS]": 1, "[SEP]": 2, "[MASK]": 3, "[UNK]": 4 });
+    await refused(
+      loading(await publishedFolder("bert", words, { vocab_size: 600_000_000_000 })),
+      /: bert\.embeddings\.word_embeddings\.weight has shape \[60, 48\], its config\.json means \[600000000000, 48\]$/,
+    );
+    const deep = await publishedFolder("gpt2", charactersWithEnd(0), { n_layer: 40_000_000 });
+    await refused(loading(deep), /config\.json: n_layer: .*4096; expected the configuration of a GPT-2 model$/);
+  });
+
   test("are not trained on or saved", async () => {
     const folder = await publishedFolder("gpt2", charactersWithEnd(0));
     await refused(() => readModel(folder), /is used as it is, not trained or saved here; give a model of ours$/);

@@ -89,6 +89,44 @@ describe("what is given comes back unchanged", () => {
   });
 });
 
+describe("a range ends where the room does", () => {
+  const graph = absorb(V);
+  const score = denseScore((tokens) => Float64Array.from({ length: tokens.length * graph.states }, (_, k) => Math.sin(k)), graph);
+  const settled = (template: string, limit: number, length = limit) =>
+    layoutSettled(score, logLinear(), parseTemplate(template), characters, { length, limit, seed: 1 });
+
+  test("the only length that fits is taken; several ranges share the room", async () => {
+    expect((await settled("123456789[[1-2]]", 10)).lengths).toEqual([1]);
+    expect((await settled("123456[[1-9]][[2]]", 10)).lengths![0]).toBeLessThanOrEqual(2);
+    expect((await settled("12345678[[1-9]][[ ]]", 20, 10)).lengths).toEqual([1]); // one is left to the open hole
+    for (let limit = 9; limit <= 24; limit++) {
+      const { lengths, given } = await settled("12[[1-8]]34[[1-8]]56[[1-8]]", limit);
+      expect(lengths).toHaveLength(3);
+      expect(given.length).toBe(6 + lengths!.reduce((a, b) => a + b));
+      expect(given.length).toBeLessThanOrEqual(limit);
+    }
+  });
+
+  test.each([
+    [
+      "1234567890[[1-2]]",
+      10,
+      10,
+      "the hole [[1-2]] at character 11 of the template: with each range at its shortest the template needs 11 tokens, and there is room for 10",
+    ],
+    [
+      "123456789[[1-2]][[ ]]",
+      20,
+      10,
+      "the hole [[1-2]] at character 10 of the template: with each range at its shortest the template needs 11 tokens, and there is room for 10",
+    ],
+  ])("where not even the shortest fits, the range is named: %s", async (template, limit, length, message) => {
+    const error = await settled(template, limit, length).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(UserError);
+    expect((error as Error).message).toBe(`${message}; give less text or shorter holes`);
+  });
+});
+
 describe("on the shipped model", () => {
   let model: Model;
   beforeAll(async () => {
@@ -112,6 +150,14 @@ describe("on the shipped model", () => {
     const [again] = await model.infill(template, { steps: 4, seed: 5 });
     expect(again).toMatchObject({ text: first!.text, lengths: first!.lengths! });
     expect((await model.infill("a [[2]]", { steps: 1, seed: 1 }))[0]).not.toHaveProperty("lengths");
+  });
+
+  test("of a range at the end of a text that fills all but a token, the length is 1", async () => {
+    const [sample] = await model.infill([{ given: Array.from({ length: 2047 }, (_, i) => i) }, { tokens: { min: 1, max: 2 } }], {
+      steps: 1,
+      seed: 1,
+    });
+    expect([sample!.tokens.length, sample!.lengths]).toEqual([2048, [1]]);
   });
 
   test("a range that cannot fit is the user's mistake", async () => {

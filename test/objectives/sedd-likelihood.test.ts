@@ -165,5 +165,17 @@ test("what is refused", async () => {
     model.likelihood("a", { estimator: "best" as never }),
     /estimator best: not known; stratified, exact-k, any-order, left-to-right, pseudo are/,
   );
+  for (const inherited of ["toString", "__proto__", "constructor"])
+    await refused(model.likelihood("a", { estimator: inherited as never }), new RegExp(`^estimator ${inherited}: not known; `));
   await refused(model.likelihood("a", { seed: 1.5 }), /seed 1\.5: must be a whole number/);
+  const windows = [Int32Array.of(1, 2, 3)];
+  for (const [free, message] of [
+    [[3], /^position 3 of window 0 cannot be judged; give positions from 0 to 2, each once$/],
+    [[-1], /^position -1 of window 0 cannot be judged; /],
+    [[1, 1], /^position 1 of window 0 is to be judged twice; /],
+    [[2, 0], /^the positions of window 0 to judge, 2, 0: give them in ascending order$/],
+  ] as const)
+    await refused(model.likelihood(windows, { free: [Int32Array.from(free)] }), message);
+  await refused(model.likelihood(windows, { free: [] }), /^positions to judge are given for 0 windows; there are 1$/);
+  await refused(model.likelihood([Int32Array.of(tokenizer.size)]), /^window 0 holds token 14; tokens are 0 to 13$/);
 });

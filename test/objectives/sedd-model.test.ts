@@ -6,10 +6,12 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { quoteTemplate } from "../../src/diffusion/template.ts";
 import { samplerNames } from "../../src/diffusion/sampler.ts";
-import { load, type Model } from "../../src/model.ts";
-import type { SampleFrame } from "../../src/objectives/sedd-model.ts";
+import { load, readModel, type Model } from "../../src/model.ts";
+import { seddModel, type SampleFrame } from "../../src/objectives/sedd-model.ts";
 import { UserError } from "../../src/platform/errors.ts";
+import { characterFile, characterTokenizer } from "../../src/text/character.ts";
 import type { Tokenizer } from "../../src/text/tokenizer.ts";
+import { fixturePath } from "../support/fixtures.ts";
 import { saveTextModel } from "./text-model.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sedd-test-"));
@@ -186,6 +188,62 @@ describe("cancellation", () => {
   test("a stream that is left ends; the model goes on working", async () => {
     for await (const { step } of model.stream({ steps: 50, seed: 1 })) if (step === 2) break;
     expect((await model.sample({ steps: 1, seed: 1 }))[0]!.tokens).toHaveLength(LENGTH);
+  });
+});
+
+describe("a folder without a tokenizer", () => {
+  let bare: Model;
+  beforeAll(async () => {
+    bare = await load(fixturePath("sedd-absorb"), { threads: 1 });
+  });
+  afterAll(() => bare.dispose());
+
+  test("what takes token ids works, and has no texts", async () => {
+    const template = [{ given: [1, 2] }, { tokens: 3 }];
+    const [sample] = await bare.sample({ length: 7, steps: 2, seed: 1, constraints: [{ forbid: [3] }] });
+    expect(sample).toMatchObject({ text: "", seed: 1 });
+    expect(sample!.tokens).toHaveLength(7);
+    const [filled] = await bare.infill(template, { steps: 2, seed: 1 });
+    expect(filled!.text).toBe("");
+    expect(filled!.tokens.slice(0, 2)).toEqual([1, 2]);
+    expect(filled!.tokens).toHaveLength(5);
+    expect(
+      (await bare.infill([{ given: [1, 2] }, { tokens: { min: 1, max: 2 } }, { given: [3] }], { steps: 1, seed: 1 }))[0]!.lengths,
+    ).toHaveLength(1);
+    const frames: SampleFrame[] = [];
+    for await (const frame of bare.stream({ template, steps: 2, seed: 1 })) frames.push(frame);
+    expect(frames.at(-1)).toMatchObject({ tokens: filled!.tokens, text: "", done: true });
+    const [law] = await bare.laws([1, 50, 2], 1, { top: 2 });
+    expect(law).toMatchObject({ position: 1, top: [{ text: "" }, { text: "" }] });
+  });
+
+  test("a likelihood of tokens has no counts of characters, and is the same as with a tokenizer", async () => {
+    const windows = [Int32Array.of(1, 2, 3), Int32Array.of(4, 5)];
+    const likelihood = await bare.likelihood(windows, { samples: 2 });
+    expect(likelihood.tokenCount).toBe(5);
+    for (const key of ["characters", "bytes", "bitsPerCharacter", "bitsPerByte"]) expect(likelihood).not.toHaveProperty(key);
+    const { config, parameters } = await readModel(fixturePath("sedd-absorb"));
+    const alphabet = characterTokenizer(characterFile(Array.from({ length: 50 }, (_, i) => String.fromCodePoint(0x61 + i))));
+    const spelt = seddModel({ name: bare.name, config, parameters, tokenizer: alphabet, runtime: { threads: 1, spinning: false } });
+    const { characters, bytes, bitsPerCharacter, bitsPerByte, ...rest } = await spelt.likelihood(windows, { samples: 2 });
+    await spelt.dispose();
+    expect(rest).toEqual(likelihood);
+    expect([characters, bytes >= 5, bitsPerByte <= bitsPerCharacter]).toEqual([5, true, true]);
+  });
+
+  test("a text is refused, and the line says what works", async () => {
+    const none =
+      /: has no tokenizer\.json, so it takes and gives token ids only \(logScore, laws, likelihood and infill of tokens, sample .*\)$/;
+    expect(() => bare.tokenizer).toThrow(none);
+    await expectUserError(bare.sample({ prompt: "a" }), none);
+    await expectUserError(bare.infill("a[[3]]"), none);
+    await expectUserError(bare.stream({ template: ["a", { tokens: 3 }] }).next(), none);
+    await expectUserError(bare.sample({ constraints: [{ allow: ["a"] }] }), none);
+    await expectUserError(bare.likelihood("a"), none);
+    await expectUserError(bare.score("[[a]]"), none);
+    await expectUserError(bare.rank("[[a]]", ["b"]), none);
+    await expectUserError(bare.maskedPrediction("a", { rates: [0.5] }), none);
+    await expectUserError(bare.infill([{ given: [50] }, { tokens: 3 }]), /^piece 1 of the template gives token 50; tokens are 0 to 49$/);
   });
 });
 

@@ -48,6 +48,16 @@ describe("loadFolderTokenizer", () => {
     expect([...cased.encode("The There the")]).toEqual([3, 3, 4, 2]);
   });
 
+  it("passes over a byte order mark at the beginning of each file", async () => {
+    const mark = "\ufeff";
+    const words = (await loadFolderTokenizer(await folderOf("marked words", { "vocab.txt": `${mark}[UNK]\nthe\n##re\n` })))!;
+    expect([...words.encode("the there so")]).toEqual([1, 1, 2, 0]);
+    expect(words.decode([0])).toBe("[UNK]");
+    const pairs = { "vocab.json": mark + vocabulary, "merges.txt": `${mark}#version: 0.2\n${merges}` };
+    const bytes = (await loadFolderTokenizer(await folderOf("marked pairs", pairs)))!;
+    expect(bytes.encode(story)).toEqual(storyTokenizer(["<|endoftext|>"]).encode(story));
+  });
+
   it("names the folder, the file and what is wrong with it", async () => {
     const cases: [Record<string, string>, RegExp][] = [
       [{ "vocab.json": "{", "merges.txt": "" }, /vocab\.json is not valid JSON/],

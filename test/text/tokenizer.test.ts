@@ -14,6 +14,11 @@ describe("loadTokenizer", () => {
     expect([bpe.size, character.size]).toEqual([320, 2]);
   });
 
+  it("passes over a byte order mark", async () => {
+    const { size } = await loadTokenizer(await folder.write("marked.json", `\ufeff${JSON.stringify(characterFile(["a", "b"]))}`));
+    expect(size).toBe(2);
+  });
+
   it("names the file and what is wrong with it", async () => {
     const cases: [string, RegExp][] = [
       [await folder.write("cut.json", '{"model": {'), /cut\.json: not JSON .*; expected a tokenizer\.json/],
