@@ -12,6 +12,10 @@ export interface ModelCard extends Pick<Model, "name" | "length" | "longest"> {
   readonly device: string;
 }
 
+/** Whether two are one model, wherever each runs: token ids of the one are those of the other. */
+export const sameModel = (a: ModelCard, b: ModelCard): boolean =>
+  a.name === b.name && a.vocabularySize === b.vocabularySize && a.graph === b.graph && a.parameters === b.parameters;
+
 export interface GenerateRequest {
   readonly template: Template;
   /** What `[[ ]]` fills up to; default the model's length. */
@@ -61,5 +65,7 @@ export interface Backend {
   encode(text: string): Promise<readonly number[]>;
   /** The text of each token by itself; a part of a character shows as "�". */
   textsOf(tokens: readonly number[]): Promise<readonly string[]>;
+  /** The text of tokens together: characters that are spread over several are whole. */
+  decode(tokens: readonly number[]): Promise<string>;
   dispose(): void;
 }

@@ -34,6 +34,7 @@ export async function browserBackend({ device, signal, onProgress }: BrowserOpti
     likelihood: (text, { samples, seed, signal }) => call<Bound>("likelihood", { text, samples, seed }, { signal }),
     encode: (text) => call("encode", text),
     textsOf: (tokens) => call("textsOf", tokens),
+    decode: (tokens) => call("decode", tokens),
     dispose,
   };
 }

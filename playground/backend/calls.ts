@@ -51,6 +51,8 @@ export interface Caller {
   dispose(): void;
 }
 
+const CLOSED = "the model was closed";
+
 interface Waiting {
   readonly resolve: (result: never) => void;
   readonly reject: (error: unknown) => void;
@@ -60,6 +62,7 @@ interface Waiting {
 export function callsTo(worker: Worker): Caller {
   const waiting = new Map<number, Waiting>();
   let next = 0;
+  let closed = false;
   const failAll = (message: string): void => {
     for (const { reject } of waiting.values()) reject(new Error(message));
     waiting.clear();
@@ -77,6 +80,8 @@ export function callsTo(worker: Worker): Caller {
     call: (method, argument, { signal, onEvent } = {}) =>
       new Promise((resolve, reject) => {
         signal?.throwIfAborted();
+        // A worker that is gone would never answer.
+        if (closed) throw new Error(CLOSED);
         const call = next++;
         // An abandoned call is over for the page at once; the worker stops at its next step.
         const leave = (): void => {
@@ -95,8 +100,9 @@ export function callsTo(worker: Worker): Caller {
         worker.postMessage({ call, method, argument } satisfies Request);
       }),
     dispose() {
+      closed = true;
       worker.terminate();
-      failAll("the model was closed");
+      failAll(CLOSED);
     },
   };
 }

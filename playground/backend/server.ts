@@ -87,6 +87,7 @@ export async function serverBackend({ address, key, signal }: ServerOptions): Pr
     },
     encode: async (text) => (await json<{ tokens: number[] }>("v1/tokens", { model, text })).tokens,
     textsOf: async (tokens) => (await json<{ texts: string[] }>("v1/tokens", { model, tokens })).texts,
+    decode: async (tokens) => (await json<{ text: string }>("v1/tokens", { model, tokens })).text,
     dispose() {},
   };
 }

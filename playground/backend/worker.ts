@@ -70,4 +70,5 @@ answerCalls(self, {
   },
   encode: async (text: string) => [...loaded().model.tokenizer.encode(text)],
   textsOf: async (tokens: number[]) => tokens.map((token) => loaded().model.tokenizer.decode([token])),
+  decode: async (tokens: number[]) => loaded().model.tokenizer.decode(tokens),
 });

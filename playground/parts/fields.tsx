@@ -1,5 +1,6 @@
 /** Fields of the forms that ask the model to write. */
 import type { ComponentChildren, Ref } from "preact";
+import { useRef } from "preact/hooks";
 import { ask, asked, samplers } from "../session/link.ts";
 import { Choice, plainly } from "./choice.tsx";
 
@@ -43,14 +44,23 @@ export interface NumberFieldProps {
   readonly onValue: (value: number) => void;
 }
 
-export const NumberField = ({ label, onValue, ...input }: NumberFieldProps) => (
-  <label>
-    {label}
-    <input
-      type="number"
-      required
-      {...input}
-      onInput={({ currentTarget }) => currentTarget.validity.valid && onValue(currentTarget.valueAsNumber)}
-    />
-  </label>
-);
+export function NumberField({ label, value, onValue, ...input }: NumberFieldProps) {
+  // What is typed stays until the value is changed elsewhere: a field that was emptied is on its way to another number, whatever is drawn anew meanwhile.
+  const own = useRef({ value, typed: String(value) });
+  if (own.current.value !== value) own.current = { value, typed: String(value) };
+  return (
+    <label>
+      {label}
+      <input
+        type="number"
+        required
+        {...input}
+        value={own.current.typed}
+        onInput={({ currentTarget: { validity, value: typed, valueAsNumber } }) => {
+          own.current = { value: validity.valid ? valueAsNumber : value, typed };
+          if (validity.valid) onValue(valueAsNumber);
+        }}
+      />
+    </label>
+  );
+}

@@ -1,4 +1,5 @@
 /** The model: where it runs, its loading, what went wrong. */
+import { useRef } from "preact/hooks";
 import { apiKey, card, closeModel, place, status, openModel, type Place } from "../session/model.ts";
 import { Choice, named } from "./choice.tsx";
 
@@ -10,7 +11,11 @@ const places: Readonly<Record<Place, string>> = {
 };
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
 
+/** What goes wrong the bar itself says. */
+const load = (): void => void openModel().catch(() => undefined);
+
 export function ModelBar() {
+  const key = useRef<HTMLInputElement>(null);
   const now = status.value;
   return (
     <section class="model" aria-label="Model">
@@ -24,7 +29,7 @@ export function ModelBar() {
         }}
       />
       {now.kind === "none" && (
-        <button type="button" onClick={() => void openModel().catch(() => undefined)}>
+        <button type="button" onClick={load}>
           Load the model
         </button>
       )}
@@ -39,10 +44,24 @@ export function ModelBar() {
           {now.message}
         </p>
       )}
+      {now.kind === "failed" && !now.needsKey && (
+        <button type="button" onClick={load}>
+          Try again
+        </button>
+      )}
       {now.kind === "failed" && now.needsKey && (
-        <label>
-          API key <input type="password" autocomplete="off" onChange={(event) => void (apiKey.value = event.currentTarget.value)} />
-        </label>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            apiKey.value = key.current!.value;
+            load();
+          }}
+        >
+          <label>
+            API key <input ref={key} type="password" autocomplete="off" required />
+          </label>{" "}
+          <button type="submit">Load the model</button>
+        </form>
       )}
       {card.value && (
         <p class="card" data-device={card.value.device}>

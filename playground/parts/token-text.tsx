@@ -5,7 +5,7 @@
 import { useRef } from "preact/hooks";
 import { colouring, levelOf, percent } from "./colouring.tsx";
 import type { Token } from "./history.ts";
-import { textOf, visible } from "./token-texts.ts";
+import { visible, type TokenTexts } from "./token-texts.ts";
 import "./tokens.css";
 
 /** What is chosen: the positions from one end to the other, of which `at` has the focus. */
@@ -19,14 +19,14 @@ export const chosen = ({ anchor, at }: Choice): { begin: number; end: number } =
 });
 
 /** How a token is shown where its text would not be seen. */
-export const shownText = (token: Token): string => (token.open ? "▁" : (textOf(token.id) ?? "…"));
+export const shownText = (token: Token, texts: TokenTexts): string => (token.open ? "▁" : (texts.of(token.id) ?? "…"));
 
 /** A token in words: all that its colour says. */
-export function describe(token: Token, steps: number): string {
+export function describe(token: Token, steps: number, texts: TokenTexts): string {
   if (token.open) return "still to be written";
   const { step, probability, locked } = token;
   const parts = [
-    `“${visible(textOf(token.id))}”`,
+    `“${visible(texts.of(token.id))}”`,
     step === undefined ? "" : `written at step ${step} of ${steps}`,
     probability === undefined ? "" : `probability ${percent(probability)}`,
     locked ? "stays" : "",
@@ -36,6 +36,7 @@ export function describe(token: Token, steps: number): string {
 
 export interface TokenTextProps {
   readonly tokens: readonly Token[];
+  readonly texts: TokenTexts;
   readonly steps: number;
   /** Names the list box. */
   readonly label: string;
@@ -49,7 +50,7 @@ export interface TokenTextProps {
   readonly onKey?: (key: string) => boolean;
 }
 
-export function TokenText({ tokens, steps, label, choice, ranges = false, marked, onChoose, onKey }: TokenTextProps) {
+export function TokenText({ tokens, texts, steps, label, choice, ranges = false, marked, onChoose, onKey }: TokenTextProps) {
   const list = useRef<HTMLDivElement>(null);
   const at = Math.min(choice?.at ?? 0, tokens.length - 1);
   const range = choice && chosen(choice);
@@ -78,8 +79,8 @@ export function TokenText({ tokens, steps, label, choice, ranges = false, marked
   return (
     <div class="tokens" role="listbox" aria-label={label} aria-multiselectable={ranges} ref={list} onKeyDown={keyDown}>
       {tokens.map((token, position) => {
-        const words = describe(token, steps);
-        const text = token.open ? "" : shownText(token);
+        const words = describe(token, steps, texts);
+        const text = token.open ? "" : shownText(token, texts);
         const classes = {
           token: true,
           open: token.open,

@@ -9,12 +9,13 @@ import { runOf } from "./recording.ts";
 async function open(file: File): Promise<void> {
   const trajectory = parseTrajectory(await file.text(), file.name);
   const { model, graph } = trajectory.run;
-  const { card } = await openModel();
+  const backend = await openModel();
+  const { card } = backend;
   if (graph.vocabularySize !== card.vocabularySize || graph.kind !== card.graph)
     throw new Error(
       `${file.name} was written by ${model} (${graph.vocabularySize} tokens, ${graph.kind}), not by ${card.name}; choose the model that wrote it`,
     );
-  showRun(runOf(trajectory, file.name));
+  showRun(runOf(trajectory, file.name, backend));
 }
 
 function save(trajectory: Trajectory): void {

@@ -11,6 +11,8 @@ const TOP = 8;
 const told = new WeakMap<Backend, WeakMap<Frame, readonly PositionLaw[]>>();
 
 export type Laws =
+  /** There is nobody to ask, and why. */
+  | { readonly kind: "silent"; readonly message: string }
   | { readonly kind: "asking" }
   | { readonly kind: "told"; readonly laws: readonly PositionLaw[] }
   | { readonly kind: "failed"; readonly message: string };

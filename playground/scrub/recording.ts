@@ -1,9 +1,14 @@
 /** A recorded run as the page shows runs. */
 import { replayTrajectory, type Trajectory } from "sedd";
+import type { Backend } from "../backend/backend.ts";
+import { tokenTexts } from "../parts/token-texts.ts";
 import type { Run } from "../session/run.ts";
 
-/** @param name the file's */
-export function runOf(trajectory: Trajectory, name: string): Run {
+/**
+ * @param name the file's
+ * @param backend the model that it is opened with
+ */
+export function runOf(trajectory: Trajectory, name: string, backend: Backend): Run {
   const { graph, options } = trajectory.run;
   const mask = graph.kind === "absorb" ? graph.vocabularySize : undefined;
   const frames = trajectory.start.map((start, sequence) => {
@@ -13,7 +18,7 @@ export function runOf(trajectory: Trajectory, name: string): Run {
   });
   return {
     source: { kind: "file", name, model: trajectory.run.model, vocabularySize: graph.vocabularySize },
-    mask,
+    ...{ card: backend.card, texts: tokenTexts(backend), mask },
     sampler: String(options["sampler"] ?? "analytic"),
     frames,
     state: "done",

@@ -1,30 +1,20 @@
 /** Scrub: the last run, or a recorded one, under a time slider. */
-import { signal } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { Choice } from "../parts/choice.tsx";
 import { Colouring } from "../parts/colouring.tsx";
 import { changesOf, tokensAt } from "../parts/history.ts";
 import { TokenText } from "../parts/token-text.tsx";
 import { status } from "../session/model.ts";
-import { run, type Run } from "../session/run.ts";
+import { otherModel, run, type Run } from "../session/run.ts";
 import { Along } from "./along.tsx";
 import { Files } from "./files.tsx";
-import { useLaws } from "./laws.ts";
+import { useLaws, type Laws } from "./laws.ts";
+import { goIn, placeIn, type Place } from "./place.ts";
 import { Story } from "./story.tsx";
 import "./scrub.css";
 
 /** Milliseconds that a frame is shown while the run plays. */
 const PERIOD = 80;
-
-/** Where one is in a run; kept while another view is open. */
-interface Place {
-  readonly source: Run["source"] | undefined;
-  readonly sequence: number;
-  /** Undefined: the last one. */
-  readonly frame: number | undefined;
-  readonly position: number | undefined;
-}
-const place = signal<Place>({ source: undefined, sequence: 0, frame: undefined, position: undefined });
 
 export function ScrubView() {
   const now = run.value;
@@ -38,8 +28,8 @@ export function ScrubView() {
 
 function Scrub({ run }: { readonly run: Run }) {
   const { source } = run;
-  const here: Place = place.value.source === source ? place.value : { source, sequence: 0, frame: undefined, position: undefined };
-  const go = (to: Partial<Place>): void => void (place.value = { ...here, ...to });
+  const here = placeIn(source);
+  const go = (to: Partial<Place>): void => goIn(source, to);
   const { sequence, position } = here;
   const frames = run.frames[sequence]!;
   const last = frames.length - 1;
@@ -53,12 +43,15 @@ function Scrub({ run }: { readonly run: Run }) {
   useEffect(() => {
     if (!playing) return;
     if (at === last) return setPlaying(false);
-    const timer = setTimeout(() => go({ frame: at + 1 }), PERIOD);
+    const timer = setTimeout(() => goIn(source, ({ frame = last }) => ({ frame: Math.min(frame + 1, last) })), PERIOD);
     return () => clearTimeout(timer);
   }, [playing, at, last]);
   // A model that writes has no time for questions.
   const rests = !playing && run.state !== "running";
-  const laws = useLaws(status.value.kind === "ready" ? status.value.backend : undefined, rests ? frame : undefined);
+  const other = otherModel(run);
+  const backend = status.value.kind === "ready" && !other ? status.value.backend : undefined;
+  const told = useLaws(backend, rests ? frame : undefined);
+  const laws: Laws = backend ? told : { kind: "silent", message: other ?? "The model is not loaded, so it is not asked." };
   const moment = `step ${frame.step} of ${frame.steps}, time ${frame.time.toFixed(3)}, noise σ ${frame.sigma.toFixed(3)}`;
 
   return (
@@ -102,7 +95,7 @@ function Scrub({ run }: { readonly run: Run }) {
       </div>
       <Colouring steps={frame.steps} />
       <TokenText
-        {...{ tokens, marked }}
+        {...{ tokens, marked, texts: run.texts }}
         steps={frame.steps}
         label="The text at this step: its tokens"
         choice={position === undefined ? undefined : { anchor: position, at: position }}
@@ -115,9 +108,14 @@ function Scrub({ run }: { readonly run: Run }) {
         onChoose={(position) => go({ position })}
       />
       {position === undefined ? (
-        <p class="quiet">Choose a token, by click or with the arrow keys: its story stands here.</p>
+        <p class="quiet">Choose a token, by click or with the arrow keys: its story stands here. {other}</p>
       ) : (
-        <Story {...{ position, frame, laws }} changes={changes[position]!} mask={run.mask} onMoment={(frame) => go({ frame })} />
+        <Story
+          {...{ position, frame, laws, texts: run.texts }}
+          changes={changes[position]!}
+          mask={run.mask}
+          onMoment={(frame) => go({ frame })}
+        />
       )}
     </>
   );

@@ -3,7 +3,7 @@ import type { PositionLaw } from "sedd";
 import type { Frame } from "../backend/backend.ts";
 import { percent } from "../parts/colouring.tsx";
 import type { Change } from "../parts/history.ts";
-import { textOf, visible } from "../parts/token-texts.ts";
+import { visible, type TokenTexts } from "../parts/token-texts.ts";
 import type { Laws } from "./laws.ts";
 
 export interface StoryProps {
@@ -12,11 +12,12 @@ export interface StoryProps {
   /** Of this position, over the whole run. */
   readonly changes: readonly Change[];
   readonly mask: number | undefined;
+  readonly texts: TokenTexts;
   readonly laws: Laws;
   readonly onMoment: (frame: number) => void;
 }
 
-export function Story({ position, frame, changes, mask, laws, onMoment }: StoryProps) {
+export function Story({ position, frame, changes, mask, texts, laws, onMoment }: StoryProps) {
   const law = laws.kind === "told" ? laws.laws.find((law) => law.position === position) : undefined;
   return (
     <section class="story" aria-label={`Position ${position + 1}`}>
@@ -40,7 +41,7 @@ export function Story({ position, frame, changes, mask, laws, onMoment }: StoryP
               <tr key={k}>
                 <td>{step}</td>
                 <td>
-                  <code>{token === mask ? "open again" : visible(textOf(token))}</code>
+                  <code>{token === mask ? "open again" : visible(texts.of(token))}</code>
                 </td>
                 <td>{probability === undefined ? "–" : percent(probability)}</td>
                 <td>
@@ -57,6 +58,7 @@ export function Story({ position, frame, changes, mask, laws, onMoment }: StoryP
         </table>
       )}
       <h3>What the model says of it at step {frame.step}</h3>
+      {laws.kind === "silent" && <p class="quiet">{laws.message}</p>}
       {laws.kind === "asking" && <p class="quiet">The model is asked.</p>}
       {laws.kind === "failed" && (
         <p role="alert" class="mistake">

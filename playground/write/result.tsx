@@ -1,11 +1,12 @@
 /** One of the texts of a run: seen while it is written; then its tokens can be locked and replaced, and the rest written again. */
 import { signal } from "@preact/signals";
-import { useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { sameModel } from "../backend/backend.ts";
 import { messageOf } from "../message.ts";
 import { tokensAt } from "../parts/history.ts";
 import { chosen, describe, shownText, TokenText, type Choice } from "../parts/token-text.tsx";
 import { openModel } from "../session/model.ts";
-import type { Run } from "../session/run.ts";
+import { otherModel, type Run } from "../session/run.ts";
 import { begin } from "./begin.ts";
 import { CopyButton } from "./copy-button.tsx";
 import { lock, replace, templateOf, type Draft } from "./draft.ts";
@@ -15,6 +16,7 @@ const drafts = signal<{ readonly run: Run | undefined; readonly of: ReadonlyMap<
 
 export function Result({ run, sequence }: { readonly run: Run; readonly sequence: number }) {
   const frames = run.frames[sequence]!;
+  const { texts } = run;
   const written = useMemo(() => tokensAt(frames, run), [frames]);
   const changed = drafts.value.run === run ? drafts.value.of.get(sequence) : undefined;
   const draft = changed ?? written;
@@ -29,21 +31,26 @@ export function Result({ run, sequence }: { readonly run: Run; readonly sequence
   const editor = useRef<HTMLTextAreaElement>(null);
   const { steps } = frames.at(-1) ?? { steps: 1 };
   const over = run.state !== "running";
+  // Its tokens mean something else to another model.
+  const other = over ? otherModel(run) : undefined;
   const range = over && choice && choice.anchor < draft.length && choice.at < draft.length ? chosen(choice) : undefined;
   const part = range ? draft.slice(range.begin, range.end) : [];
   const lockable = part.filter(({ open }) => !open);
   const isLocked = lockable.every(({ locked }) => locked);
 
+  const again = (keeps: (token: Draft[number]) => boolean): void => void begin(templateOf(draft, keeps), run);
   const toggle = (): void => keep(lock(draft, range!, !isLocked));
   const key = (pressed: string): boolean => {
-    if (!range || (pressed !== " " && pressed !== "Enter")) return false;
+    if (!range || other || (pressed !== " " && pressed !== "Enter")) return false;
     if (pressed === "Enter") editor.current!.select();
     else if (lockable.length > 0) toggle();
     return true;
   };
   const type = async (text: string): Promise<void> => {
     try {
-      const ids = await (await openModel()).encode(text);
+      const backend = await openModel();
+      if (!sameModel(backend.card, run.card)) return; // which is said beside the text now
+      const ids = await backend.encode(text);
       keep(replace(draft, range!, ids));
       setChoice(ids.length > 0 ? { anchor: range!.begin, at: range!.begin + ids.length - 1 } : undefined);
       setMistake("");
@@ -54,21 +61,31 @@ export function Result({ run, sequence }: { readonly run: Run; readonly sequence
     }
   };
 
-  const plain = (): string => (changed ? undefined : run.result?.texts[sequence]) ?? draft.map(shownText).join("");
+  // Characters may be spread over tokens, so a text is more than its tokens one by one: these only until it is told.
+  const textOf = (tokens: Draft): string =>
+    texts.together(tokens.map(({ id }) => id)) ?? tokens.map((token) => shownText(token, texts)).join("");
+  const plain = over ? ((changed ? undefined : run.result?.texts[sequence]) ?? textOf(draft)) : "";
+  const chosenText = textOf(part.filter(({ open }) => !open));
+  useEffect(() => {
+    // Told only after one has begun to edit: what was selected to be typed over still is.
+    if (document.activeElement === editor.current && editor.current?.value === chosenText) editor.current.select();
+  }, [chosenText]);
   const name = `Text ${sequence + 1}`;
   return (
     <section class="result" aria-label={name} ref={section}>
       <h2>{name}</h2>
-      {over && <p class="hidden">{plain()}</p>}
+      {over && <p class="hidden">{plain}</p>}
       <TokenText
-        {...{ tokens: draft, steps, choice: range && choice, ranges: true }}
+        {...{ tokens: draft, texts, steps, choice: range && choice, ranges: true }}
         label={`${name}: its tokens`}
         onChoose={setChoice}
         onKey={key}
       />
       {over && (
         <>
-          {range ? (
+          {other ? (
+            <p class="quiet">{other}</p>
+          ) : range ? (
             <form
               class="edit"
               onSubmit={(event) => {
@@ -76,7 +93,7 @@ export function Result({ run, sequence }: { readonly run: Run; readonly sequence
                 void type(editor.current!.value);
               }}
             >
-              <p class="quiet">{part.length === 1 ? describe(part[0]!, steps) : `${part.length} tokens chosen`}</p>
+              <p class="quiet">{part.length === 1 ? describe(part[0]!, steps, texts) : `${part.length} tokens chosen`}</p>
               <button type="button" disabled={lockable.length === 0} onClick={toggle}>
                 {isLocked && lockable.length > 0 ? "Unlock" : "Lock"}
               </button>
@@ -86,7 +103,7 @@ export function Result({ run, sequence }: { readonly run: Run; readonly sequence
                   key={`${range.begin}-${range.end}-${draft.length}`}
                   ref={editor}
                   rows={1}
-                  defaultValue={part.map((token) => (token.open ? "" : shownText(token))).join("")}
+                  defaultValue={chosenText}
                   onKeyDown={(event) => {
                     if (event.key !== "Enter" || event.shiftKey) return;
                     event.preventDefault();
@@ -107,17 +124,17 @@ export function Result({ run, sequence }: { readonly run: Run; readonly sequence
           <div class="actions">
             <button
               type="button"
-              disabled={draft.every(({ locked }) => locked)}
-              onClick={() => void begin(templateOf(draft, ({ locked }) => locked))}
+              disabled={other !== undefined || draft.every(({ locked }) => locked)}
+              onClick={() => again(({ locked }) => locked)}
             >
               Write the rest again
             </button>
             {draft.some(({ open }) => open) && (
-              <button type="button" onClick={() => void begin(templateOf(draft, ({ open }) => !open))}>
+              <button type="button" disabled={other !== undefined} onClick={() => again(({ open }) => !open)}>
                 Continue
               </button>
             )}
-            <CopyButton label="Copy text" content={plain} />
+            <CopyButton label="Copy text" content={() => plain} />
           </div>
         </>
       )}

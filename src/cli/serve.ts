@@ -21,7 +21,11 @@ docs/server.md says what is served. Example:
       collect,
     )
     .option("--api-key <KEY>", "clients must send it; better in SEDD_API_KEY, where others do not see it")
-    .option("--cors-origin <URL>", "pages of this origin may call; repeat for more (default: none)", collect)
+    .option(
+      "--cors-origin <URL>",
+      "pages of this origin may call, such as https://app.example, or * for any; repeat for more (default: none)",
+      collect,
+    )
     .addOption(new Option("--device <D>", "what computes (default: cpu)").choices(["cpu", "wasm"]))
     .addOption(new Option("--weights <W>", "of a training run (default: ema)").choices(["ema", "raw"]))
     .option("--threads <N>", "threads of the network (default: all cores)", whole("--threads", { min: 1, max: 256, example: 2 }))
@@ -29,7 +33,7 @@ docs/server.md says what is served. Example:
     .option("--rows <N>", "texts written at once by a model (default: 32)", whole("--rows", { min: 1, max: 1024, example: 32 }))
     .option(
       "--queue <N>",
-      "requests that may wait for a model; more get 429 (default: 128)",
+      "requests that may wait for a model; more get 429; 0: none waits (default: 128)",
       whole("--queue", { min: 0, max: 100_000, example: 128 }),
     )
     .option("--time-limit <S>", "seconds a request may take (default: 120)", positive("--time-limit", { max: 86_400, example: 60 }))

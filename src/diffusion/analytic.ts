@@ -13,7 +13,8 @@ import type { Law } from "./law.ts";
 /** The law of an analytic step that removes noise `delta` > 0. */
 export function analyticLaw(graph: Graph, delta: number): Law {
   const { here, elsewhere } = graph.pull;
-  const grow = Math.expm1(delta);
+  // Weights count relative to one another alone: where e^Δ is no float64 any more (Δ > 709.7), all are divided by it.
+  const [one, grow] = delta < 700 ? [1, Math.expm1(delta)] : [0, 1];
   const shrink = -Math.expm1(-delta);
   // Both factors of p(x) around 1, so that absorb (π(x) = 1) gets exactly 1 − (e^Δ−1) Σ.
   const arrive = 1 - shrink * (1 - here);
@@ -21,7 +22,7 @@ export function analyticLaw(graph: Graph, delta: number): Law {
     graph,
     gain: grow * here,
     drain: grow * shrink * here * elsewhere,
-    stay: (sum) => (1 + grow * (1 - here - sum * here)) * arrive,
+    stay: (sum) => (one + grow * (1 - here - sum * here)) * arrive,
     leaves: false,
   };
 }

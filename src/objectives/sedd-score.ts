@@ -22,7 +22,7 @@ import {
 } from "../tensor/index.ts";
 import { cachingTrunk } from "./causal-cache.ts";
 import { keepPrograms, type ProgramsOptions } from "./programs.ts";
-import { graphOf, logitOffset, type SeddConfig } from "./sedd.ts";
+import { graphOf, logExpm1, logitOffset, type SeddConfig } from "./sedd.ts";
 
 export interface NetworkScore extends ScoreModel {
   /**
@@ -191,8 +191,7 @@ export function networkScore(
       for (let from = 0; from < n; from += MOST_ROWS) await visit(from, Math.min(n, from + MOST_ROWS));
     };
     /** What turns a logit (`score`) or a log-probability (`normalized`) at position j into a log-score. */
-    const offset = (j: number): number =>
-      parameterization === "normalized" ? -Math.log(Math.expm1(noise[j]!)) : logitOffset(config, noise[j]!);
+    const offset = (j: number): number => (parameterization === "normalized" ? -logExpm1(noise[j]!) : logitOffset(config, noise[j]!));
     return {
       async sums() {
         if (known.knownSum) return noise.map(known.knownSum);

@@ -92,9 +92,12 @@ export function graphOf(config: SeddConfig): Graph {
 /** Training draws t on [T_MIN, 1], as the official code does. */
 export const T_MIN = 1e-3;
 
+/** log(e^σ − 1). From σ = 709.8 on e^σ is no float64 any more. */
+export const logExpm1 = (sigma: number): number => (sigma < 700 ? Math.log(Math.expm1(sigma)) : sigma + Math.log1p(-Math.exp(-sigma)));
+
 /** log s_y − logit_y where it does not depend on the logits: 0 without σ-scaling, else −log(e^σ−1) − log V. */
 export function logitOffset({ network, scaleBySigma }: SeddConfig, sigma: number): number {
-  return scaleBySigma ? -Math.log(Math.expm1(sigma)) - Math.log(network.states - 1) : 0;
+  return scaleBySigma ? -logExpm1(sigma) - Math.log(network.states - 1) : 0;
 }
 
 export function seddObjective(config: SeddConfig): Objective {

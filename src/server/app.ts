@@ -134,6 +134,8 @@ export function createApp(options: AppOptions): OpenAPIHono {
 
 function answer(c: Context, error: ApiError): Response {
   if (error.details.retryAfter !== undefined) c.header("retry-after", String(error.details.retryAfter));
+  // OpenAI's clients send again whatever fails on the server's side; what took too long would do so again, and once more.
+  if (error.status === 504) c.header("x-should-retry", "false");
   return c.json(error.body, error.status);
 }
 

@@ -1,6 +1,7 @@
 /** POST /v1/completions, as OpenAI's clients speak it. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { random } from "../platform/random.ts";
 import { post } from "./body.ts";
 import { answerHead, type Service } from "./context.ts";
 import { drawOptions, generate, requestSignal, type Ended } from "./generation.ts";
@@ -28,14 +29,22 @@ export const completions = (app: OpenAPIHono, service: Service, schemas: Schemas
     (c, body) => complete(c, service, body),
   );
 
+/** Stream of the seeds of prompts. */
+const PROMPT_STREAM = 0x70726f6d;
+
+/** Of each prompt of a request: the first one's is the request's own, so that it gets the texts that it gets alone; equal prompts get different ones. */
+const seedOfPrompt = (seed: number, p: number): number => (p === 0 ? seed : random(seed, PROMPT_STREAM, p).integer(2 ** 32));
+
 async function complete(c: Context, service: Service, body: Body<"completions">): Promise<Response> {
   const { prompt, suffix = "", max_tokens = 16, n: count = 1, stop = [], echo, stream, stream_options } = body;
-  const [prompts, stops] = [[prompt].flat(), [stop].flat()];
+  const prompts = [prompt].flat();
+  const stops = [stop].flat().filter((text) => text !== "");
   const options = drawOptions(body);
   const head = answerHead(service, body.model, "cmpl", "text_completion");
-  const job = (text: string): GenerateJob => ({
+  const job = (text: string, p: number): GenerateJob => ({
     kind: "generate",
     ...options,
+    seed: seedOfPrompt(options.seed, p),
     template: [text, { tokens: max_tokens }, suffix],
     count,
     show: stream || stops.length > 0 ? "settled" : "end",
@@ -54,7 +63,7 @@ async function complete(c: Context, service: Service, body: Body<"completions">)
         prompts.map(async (text, p) => {
           const written = await generate(c, service, {
             model: body.model,
-            job: job(text),
+            job: job(text, p),
             stops,
             signal,
             onStarted: () => hear.started?.(),

@@ -120,5 +120,5 @@ async function answerOf(model: Model, task: QueryJob, signal: AbortSignal): Prom
   const tokens = task.tokens ?? Array.from(tokenizer.encode(task.text!));
   const wrong = tokens.find((token) => token > tokenizer.size);
   if (wrong !== undefined) throw new UserError(`tokens: there is no token ${wrong}; tokens are 0 to ${tokenizer.size - 1}, and MASK`);
-  return { tokens, texts: tokens.map((token) => tokenizer.decode([token])) };
+  return { tokens, texts: tokens.map((token) => tokenizer.decode([token])), text: tokenizer.decode(tokens) };
 }

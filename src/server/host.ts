@@ -70,15 +70,17 @@ export function modelHost({ id, connect, maxRows, queueLimit, timeLimit, onCall,
   loaded.catch(() => undefined);
 
   const rowsInFlight = (): number => [...running.values()].reduce((sum, { options }) => sum + options.rows, 0);
+  const fits = ({ options }: Entry): boolean => {
+    const rows = rowsInFlight();
+    return ready && (rows === 0 || rows + options.rows <= maxRows);
+  };
+  const start = (entry: Entry): void => {
+    running.set(entry.number, entry);
+    connection!.postMessage({ type: "start", job: entry.number, task: entry.job });
+  };
 
   const dispatch = (): void => {
-    while (ready && connection) {
-      const rows = rowsInFlight();
-      const entry = queue.take(({ options }) => rows === 0 || rows + options.rows <= maxRows);
-      if (!entry) break;
-      running.set(entry.number, entry);
-      connection.postMessage({ type: "start", job: entry.number, task: entry.job });
-    }
+    for (let entry = queue.take(fits); entry; entry = queue.take(fits)) start(entry);
     if (running.size === 0 && queue.size === 0) whenIdle?.();
   };
 
@@ -161,8 +163,11 @@ export function modelHost({ id, connect, maxRows, queueLimit, timeLimit, onCall,
       try {
         return await new Promise<Result>((resolve, reject) => {
           const entry: Entry = { number: next++, job, options, resolve, reject, abandoned: false };
-          if (!queue.push(lane, entry)) {
-            reject(new ApiError(429, `${queue.size} requests wait already; try again in a moment`, { code: "queue_full", retryAfter: 2 }));
+          // One that starts at once waits for nothing, however few may wait.
+          if (queue.size === 0 && fits(entry)) start(entry);
+          else if (!queue.push(lane, entry)) {
+            const full = queueLimit === 0 ? "the model is busy, and no request may wait here" : `${queue.size} requests wait already`;
+            reject(new ApiError(429, `${full}; try again in a moment`, { code: "queue_full", retryAfter: 2 }));
             return;
           }
           const late = setTimeout(
@@ -181,7 +186,6 @@ export function modelHost({ id, connect, maxRows, queueLimit, timeLimit, onCall,
             clearTimeout(late);
             signal.removeEventListener("abort", leave);
           };
-          dispatch();
         });
       } finally {
         stopListening();

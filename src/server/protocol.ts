@@ -51,7 +51,7 @@ export interface LawsJob extends Pick<LawsOptions, "positions" | "top"> {
   readonly sigma: number;
 }
 
-/** A text as tokens, or the text of each token; one of the two. */
+/** A text as tokens, or the text of each token and of all; one of the two. */
 export interface TokensJob {
   readonly kind: "tokens";
   readonly text?: string | undefined;
@@ -87,7 +87,7 @@ export type Result =
         | Ranking
         | Likelihood
         | { readonly laws: readonly PositionLaw[] }
-        | { readonly tokens: readonly number[]; readonly texts: readonly string[] };
+        | { readonly tokens: readonly number[]; readonly texts: readonly string[]; readonly text: string };
     };
 
 /** Tokens of a job's template, known once it is laid out. */

@@ -1,6 +1,6 @@
 /**
  * What requests may hold. Strict: a field that is not here is refused by name. Fields of OpenAI's that mean nothing to a diffusion are named, so that the refusal
- * can say so; their neutral values pass.
+ * can say so; their neutral values pass. The one exception is llama.cpp's form: its clients are editors, which send knobs of that engine at every request.
  */
 import { z } from "@hono/zod-openapi";
 import { samplerNames } from "../diffusion/sampler.ts";
@@ -17,7 +17,9 @@ const unsupported = (neutral: z.ZodType | undefined, why: string) => {
 const whole = (least: number, most: number) => z.int().min(least).max(most);
 
 const model = z.string().nullish().openapi({ description: "One of /v1/models; the first of them if left out." });
-const seed = whole(0, Number.MAX_SAFE_INTEGER)
+const seed = z
+  .int()
+  .min(0, { error: "0 or more; leave it out and one is drawn" })
   .nullish()
   .openapi({ description: "The same seed gives the same texts; drawn and returned if left out." });
 const temperature = z
@@ -26,12 +28,17 @@ const temperature = z
   .max(2)
   .nullish()
   .openapi({ description: "Of each token, given that it is written; 1, the default, is the model's own law, 0 takes the likeliest." });
-const topP = z.number().gt(0).max(1).nullish().openapi({ description: "Only the likeliest tokens that together have this probability." });
+const topP = z
+  .number()
+  .gt(0, { error: "more than 0; for the likeliest token alone give temperature 0" })
+  .max(1)
+  .nullish()
+  .openapi({ description: "Only the likeliest tokens that together have this probability." });
 const topK = whole(1, Number.MAX_SAFE_INTEGER).nullish().openapi({ description: "Only the k likeliest tokens." });
 const stop = z
-  .union([z.string().min(1), z.array(z.string().min(1)).min(1).max(4)])
+  .union([z.string(), z.array(z.string().min(1)).max(4)])
   .nullish()
-  .openapi({ description: "Texts (up to 4) at which the result is cut; they are not in it." });
+  .openapi({ description: "Texts (up to 4) at which the result is cut; they are not in it. An empty text or list is none." });
 const stream = z.boolean().nullish();
 const sampler = z.enum(samplerNames).nullish();
 const tokenCount = whole(1, 65_536);
@@ -52,7 +59,10 @@ export const schemasOf = (limits: Limits) => {
           .union([text, z.array(text).min(1).max(limits.texts)], {
             error: "expected a text or a list of texts; token ids are not supported",
           })
-          .openapi({ description: "What each text begins with; a list gives n texts for each, in its order." }),
+          .openapi({
+            description:
+              "What each text begins with; a list gives n texts for each, in its order. Its first one gets the texts that it gets alone, later ones those of other seeds, so that equal prompts give different texts.",
+          }),
         suffix: text.nullish().openapi({ description: "What follows the text; it is written to fit both sides." }),
         max_tokens: tokenCount.nullish().openapi({ description: "Tokens to write, default 16: a diffusion writes them all at once." }),
         n,
@@ -62,7 +72,8 @@ export const schemasOf = (limits: Limits) => {
         stop,
         echo: z.boolean().nullish().openapi({ description: "The prompt stands before the text." }),
         stream: stream.openapi({ description: "Server-sent events; text comes as soon as everything before it is final." }),
-        stream_options: z.strictObject({ include_usage: z.boolean().nullish() }).nullish(),
+        // Obfuscation is padding against those who measure a stream's pieces; there is none to leave out.
+        stream_options: z.strictObject({ include_usage: z.boolean().nullish(), include_obfuscation: z.boolean().nullish() }).nullish(),
         steps,
         sampler,
         top_k: topK,
@@ -124,25 +135,26 @@ export const schemasOf = (limits: Limits) => {
       })
       .refine(({ stream, diffusing }) => stream || !diffusing, { path: ["diffusing"], error: "only with stream: true" }),
 
-    llama: z.strictObject({
+    llama: z.object({
       model,
-      input_prefix: text.default(""),
-      input_suffix: text.default(""),
+      input_prefix: text.nullish().openapi({ description: "What stands before the text." }),
+      prompt: text.nullish().openapi({ description: "Stands after input_prefix: editors send the line of the cursor, up to it." }),
+      input_suffix: text.nullish().openapi({ description: "What stands after the text." }),
       n_predict: whole(-1, 65_536)
-        .refine((n) => n !== 0, { error: "at least 1, or -1" })
-        .default(-1)
-        .openapi({ description: "Tokens; -1 fills up to the model's length." }),
-      seed: whole(-1, Number.MAX_SAFE_INTEGER).default(-1),
+        .nullish()
+        .openapi({ description: "Tokens; -1, the default, fills up to the model's length; 0 writes nothing: editors fill a cache so." }),
+      seed: whole(-1, Number.MAX_SAFE_INTEGER).nullish().openapi({ description: "-1, the default, draws one; it is in the answer." }),
       temperature,
       top_p: topP,
-      top_k: topK,
-      stop: z.array(z.string().min(1)).max(4).default([]),
+      top_k: z.int().nullish().openapi({ description: "Only the k likeliest tokens; 0 or less: all." }),
+      stop: z
+        .array(z.string())
+        .max(64)
+        .nullish()
+        .openapi({ description: "Texts at which the result is cut; they are not in it. Empty ones are passed over." }),
       stream,
       steps,
       sampler,
-      prompt: unsupported(z.literal(""), "put it into input_prefix"),
-      input_extra: unsupported(z.array(z.string()).max(0), "put it into input_prefix"),
-      cache_prompt: z.boolean().nullish().openapi({ description: "Changes nothing: there is no cache to use or not." }),
     }),
 
     score: z
@@ -172,7 +184,8 @@ export const schemasOf = (limits: Limits) => {
     laws: z.strictObject({
       model,
       tokens: tokenIds.min(1).openapi({ description: "Token ids; under absorb, the vocabulary's size is MASK." }),
-      sigma: z.number().positive().openapi({ description: "Total noise of the text, as snapshots have it." }),
+      // At σ = 20 two tokens in a thousand million are no noise: 1000 is for those who write "infinite".
+      sigma: z.number().positive().max(1000).openapi({ description: "Total noise of the text, as snapshots have it; at most 1000." }),
       positions: z
         .array(whole(0, 65_535))
         .max(65_536)

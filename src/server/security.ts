@@ -34,9 +34,20 @@ export const onlyLocalNames: MiddlewareHandler = async (c, next) => {
   await next();
 };
 
-/** Other origins that pages may call from. */
+/** An origin as browsers write it, such as https://example.org or http://localhost:5173; "*" is any. */
+export const isOrigin = (text: string): boolean => text === "*" || (URL.canParse(text) && new URL(text).origin === text);
+
+/**
+ * Other origins that pages may call from. What headers a call has is the client's affair (OpenAI's adds a dozen of its own): those that are asked for are allowed.
+ * No cookies: who may call is said by the key alone.
+ */
 export const allowOrigins = (origins: readonly string[]): MiddlewareHandler =>
-  cors({ origin: [...origins], allowMethods: ["GET", "POST"], allowHeaders: ["authorization", "content-type"], maxAge: 600 });
+  cors({
+    origin: origins.includes("*") ? "*" : [...origins],
+    allowMethods: ["GET", "POST"],
+    exposeHeaders: ["retry-after", "x-should-retry"],
+    maxAge: 600,
+  });
 
 /**
  * For every answer. Opener and embedder policies isolate the origin, which is what gives a page threads for WebAssembly. `style` is the digest of the style

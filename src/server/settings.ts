@@ -7,6 +7,7 @@ import { isObject } from "../formats/json.ts";
 import { readYaml } from "../formats/yaml.ts";
 import { DEFAULT_MODEL } from "../model.ts";
 import { UserError } from "../platform/errors.ts";
+import { isOrigin } from "./security.ts";
 
 const texts = z.union([
   z
@@ -17,6 +18,9 @@ const texts = z.union([
 ]);
 const whole = (least: number, most: number) => z.int().min(least).max(most);
 
+const noOrigin = (list: readonly string[]): string =>
+  `${list.find((item) => !isOrigin(item))} is no origin; give one without a path, such as https://example.org, or * for any`;
+
 /** Of a configuration file; flags and environment give the same. */
 const schema = z.strictObject({
   host: z.string().min(1).default("127.0.0.1"),
@@ -24,7 +28,8 @@ const schema = z.strictObject({
   /** Folders or shipped names, each as it is or as ID=FOLDER. */
   model: texts.default([DEFAULT_MODEL]),
   apiKey: z.string().min(8, { error: "at least 8 characters" }).optional(),
-  corsOrigin: texts.default([]),
+  /** Of pages; "*" is every one. */
+  corsOrigin: texts.refine((list) => list.every(isOrigin), { error: ({ input }) => noOrigin(input as string[]) }).default([]),
   device: z.enum(["cpu", "wasm"]).optional(),
   weights: z.enum(["ema", "raw"]).optional(),
   threads: whole(1, 256).optional(),

@@ -11,9 +11,10 @@ export const tokens = (app: OpenAPIHono, service: Service, schemas: Schemas): vo
     {
       path: "/v1/tokens",
       summary: "A text as tokens, or tokens as texts",
-      description: "Each token's text is its own alone: a part of a character shows as U+FFFD, MASK (the vocabulary's size) as \u2581.",
+      description:
+        "Each of texts is that of one token alone: a part of a character shows as U+FFFD, MASK (the vocabulary's size) as \u2581. Of text, the tokens together, characters are whole.",
       schema: schemas.tokens,
-      answers: { "application/json": "tokens, and texts, one for each" },
+      answers: { "application/json": "tokens; texts, one for each; text, that of all" },
     },
     (c, { model, ...ask }) => answerQuery(c, service, model, { kind: "tokens", ...ask }),
   );

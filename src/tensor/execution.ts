@@ -134,7 +134,7 @@ export async function compile(
   const { program: lowered, finishers } = splitScatteredOutputs(program);
   // The other builds compute in a memory of their own, and never write to a given output.
   const inPlace = device === "cpu";
-  // On WebGPU the fused product has no kernel: between two copies it would run on the processor.
+  // On WebGPU the fused product has no kernel (between two copies it would run on the processor), and log Σ exp overflows.
   const model = toOnnx(lowered, { standard: device === "webgpu", ...(inPlace ? {} : { constants }) });
   if (!inPlace) runtime.env.wasm.numThreads = globalThis.crossOriginIsolated === false ? 1 : threads;
   const call = device === "webgpu" ? inTurn : atOnce;

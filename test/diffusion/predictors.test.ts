@@ -5,7 +5,7 @@ import { analyticLaw } from "../../src/diffusion/analytic.ts";
 import { denoiseLaw } from "../../src/diffusion/denoise.ts";
 import { eulerLaw } from "../../src/diffusion/euler.ts";
 import type { Graph } from "../../src/diffusion/graph.ts";
-import { type Law, probabilities } from "../../src/diffusion/law.ts";
+import { type Law, normalised, probabilities } from "../../src/diffusion/law.ts";
 import { geometric, logLinear, type Noise } from "../../src/diffusion/noise.ts";
 import { predictors } from "../../src/diffusion/schedule.ts";
 import { uniform } from "../../src/diffusion/uniform.ts";
@@ -88,6 +88,12 @@ describe.each<[string, Graph]>([
     for (const law of [analyticLaw(graph, 0.4), eulerLaw(graph, 0.1)])
       expect(probabilities(law, x, score.map(Math.log)).reduce((a, b) => a + b)).toBeCloseTo(1, 12);
   });
+});
+
+it("a step from beyond all noise, where e^Δ is no number any more, is the step from very much noise", () => {
+  const logs = [0.3, -0.2, 0, 0.1];
+  const at = (delta: number) => normalised(probabilities(analyticLaw(uniform(4), delta), 2, logs));
+  for (const delta of [699, 701, 1e6]) expect(relativeError(at(delta), at(60), "tensor")).toBeLessThan(1e-13);
 });
 
 it("Euler and analytic coincide under absorb with log-linear noise, and only there", () => {

@@ -51,6 +51,7 @@ export function fakeBackend({ length = 4, pause = async () => undefined }: FakeO
     likelihood: unused,
     encode: unused,
     textsOf: unused,
+    decode: unused,
     dispose: () => undefined,
   };
 }

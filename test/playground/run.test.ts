@@ -53,6 +53,22 @@ it("a request that is refused leaves the run before it", async () => {
   expect(mistake.value).toBeUndefined();
 });
 
+it("a request that is refused while a run goes on leaves that run as stopped, and a second one, too", async () => {
+  let release = (): void => undefined;
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const first = startRun(fakeBackend({ pause: async (step) => void (step === 3 && (await held)) }), request);
+  await vi.waitFor(() => expect(stepsShown()[0]).toHaveLength(3));
+  const refuses = fakeBackend({ pause: () => Promise.reject(new Error("the template is empty")) });
+  const refused = startRun(refuses, { ...request, template: "" });
+  await Promise.all([refused, startRun(refuses, { ...request, template: "" })]);
+  const expected = { state: "stopped", frames: [0, 1].map(() => [{ step: 0 }, { step: 1 }, { step: 2 }]) };
+  expect(run.value).toMatchObject(expected);
+  expect(mistake.value).toBe("the template is empty");
+  release();
+  await first;
+  expect(run.value).toMatchObject(expected);
+});
+
 it("a run that is begun ends the one that goes on, whose frames come no more", async () => {
   let release = (): void => undefined;
   const held = new Promise<void>((resolve) => (release = resolve));

@@ -37,6 +37,14 @@ it.each([
     );
 });
 
+it("tells the text of tokens one by one, and together", async () => {
+  const { address } = await serveTiny();
+  const backend = await serverBackend({ address });
+  const tokens = [...(await backend.encode("the fox")), backend.card.mask!];
+  expect(await backend.textsOf(tokens)).toEqual([..."the fox▁"]);
+  expect(await backend.decode(tokens)).toBe("the fox▁");
+});
+
 it("waits for a model that loads, of which the server knows nothing yet", async () => {
   const port = await freePort();
   let release = (): void => undefined;

@@ -32,7 +32,8 @@ test("plain, with a suffix, several texts, several prompts: what the model itsel
 
   const several = await client.completions.create({ ...ask, prompt: ["the fox", "a king"], n: 2 });
   expect(several.choices.map(({ index }) => index)).toEqual([0, 1, 2, 3]);
-  expect(several.choices.map(({ text }) => text)).toEqual([...(await alone("the fox[[8]]", 2)), ...(await alone("a king[[8]]", 2))]);
+  expect(several.choices.slice(0, 2).map(({ text }) => text)).toEqual(await alone("the fox[[8]]", 2));
+  for (const { text } of several.choices) expect(text).toHaveLength(8);
 
   const drawn = await client.completions.create({ model: "tiny", prompt: "", max_tokens: 5 });
   expect(drawn.choices[0]!.text).toHaveLength(5);
@@ -40,6 +41,18 @@ test("plain, with a suffix, several texts, several prompts: what the model itsel
   // 8, 8, 4 texts of 8, and 5.
   expect(await (await fetch(`${served.address}/metrics`)).text()).toContain('sedd_written_tokens_total{model="tiny"} 53\n');
   await model.dispose();
+});
+
+test("equal prompts of one request get different texts, the same at every time; the first gets those that it gets alone", async () => {
+  const client = clientOf(await serveTiny());
+  const textsOf = async (prompt: string | string[]): Promise<string[]> =>
+    (await client.completions.create({ ...ask, prompt, n: 2 })).choices.map(({ text }) => text);
+  const together = await textsOf(["the king", "the king", "the king"]);
+  expect(new Set(together).size).toBe(6);
+  expect(await textsOf(["the king", "the king", "the king"])).toEqual(together);
+  expect(await textsOf("the king")).toEqual(together.slice(0, 2));
+  // What a prompt gets depends on its place, not on the others.
+  expect((await textsOf(["a fox", "the king"])).slice(2)).toEqual(together.slice(2, 4));
 });
 
 test("requests that come together share calls of the network, and are answered as alone", async () => {
@@ -121,6 +134,9 @@ describe("errors", () => {
       [{ max_tokens: 0 }, "max_tokens", /1/],
       [{ n: 17 }, "n", /16/],
       [{ stream_options: {} }, "stream_options", /stream/],
+      [{ seed: -1 }, "seed", /0 or more; leave it out/],
+      [{ top_p: 0 }, "top_p", /more than 0; for the likeliest token alone give temperature 0/],
+      [{ stop: ["a", ""] }, "stop.1", /1/],
     ];
     for (const [body, param, message] of wrong) {
       const error = await failing(body);
@@ -131,7 +147,28 @@ describe("errors", () => {
     // Found only once it is laid out, streamed or not.
     for (const stream of [false, true]) expect(await failing({ max_tokens: 5000, stream })).toBeInstanceOf(BadRequestError);
     // Neutral values pass.
-    await client.completions.create({ ...ask, prompt: "a", best_of: 1, logprobs: null, frequency_penalty: 0, logit_bias: null });
+    const [plain] = (await client.completions.create({ ...ask, prompt: "a" })).choices;
+    for (const neutral of [
+      { best_of: 1, logprobs: null, frequency_penalty: 0, logit_bias: null },
+      { stop: [] },
+      { stop: "" },
+      { top_p: 1 },
+    ])
+      expect((await client.completions.create({ ...ask, prompt: "a", ...neutral })).choices, JSON.stringify(neutral)).toEqual([plain]);
+    const stream = await client.completions.create({ ...ask, prompt: "a", stream: true, stream_options: { include_obfuscation: false } });
+    let streamed = "";
+    for await (const { choices } of stream) streamed += choices[0]!.text;
+    expect(streamed).toBe(plain!.text);
+  });
+
+  test("a request that took too long is not sent again by the client itself", async () => {
+    const { address } = await serveTiny({ timeLimit: 0.2 });
+    const client = new OpenAI({ apiKey: "none", baseURL: `${address}/v1`, maxRetries: 2 });
+    const slow = client.completions.create({ model: "tiny", prompt: "the", max_tokens: 250, steps: 4096 } as never);
+    await expect(slow).rejects.toMatchObject({ status: 504, code: "timeout" });
+    expect(await (await fetch(`${address}/metrics`)).text()).toContain(
+      'sedd_http_requests_total{route="/v1/completions",status="504"} 1\n',
+    );
   });
 
   test("a key is asked for where there is one", async () => {

@@ -45,6 +45,24 @@ test("as many rows as allowed are in the worker; the rest follows in turns", asy
   expect(await Promise.all(runs)).toHaveLength(5);
 });
 
+test("where none may wait, one that fits starts, and the next is refused until there is room", async () => {
+  const { host, run, heard, say } = scene({ queueLimit: 0 });
+  await expect(run("a")).rejects.toMatchObject({ status: 429 }); // not loaded yet: it would wait
+  say({ type: "ready", card });
+  const [first, second] = [run("a", 3), run("b", 1)];
+  expect(host.state).toEqual({ ready: true, waiting: 0, rows: 4 });
+  await expect(run("c")).rejects.toMatchObject({
+    status: 429,
+    message: expect.stringMatching(/^the model is busy, and no request may wait/),
+  });
+  say({ type: "done", job: 2, result });
+  const third = run("c");
+  say({ type: "done", job: 1, result });
+  say({ type: "done", job: 4, result });
+  expect(await Promise.all([first, second, third])).toHaveLength(3);
+  expect(started(heard)).toEqual([1, 2, 4]);
+});
+
 test("one that leaves is cancelled, and its rows are free when the worker has let go", async () => {
   const { host, run, heard, say } = scene();
   say({ type: "ready", card });

@@ -57,6 +57,50 @@ test("/infill: llama.cpp's form", async () => {
   expect(filling.tokens_predicted).toBe(24); // up to the model's 32
 });
 
+/** What llama.vim sends: at a pause in typing, and to have its collected snippets read beforehand. */
+const llamaVim = {
+  input_prefix: "the king\n",
+  input_suffix: "\nand the fox\n",
+  input_extra: [{ text: "a fox\n", time: [1754, 12], filename: "tale.txt" }],
+  prompt: "saw ",
+  n_predict: 6,
+  stop: [],
+  n_indent: 0,
+  top_k: 40,
+  top_p: 0.99,
+  samplers: ["top_k", "top_p", "infill"],
+  stream: false,
+  cache_prompt: true,
+  t_max_prompt_ms: 500,
+  t_max_predict_ms: 1000,
+  response_fields: ["content", "timings/prompt_n", "timings/predicted_ms", "truncated", "tokens_cached"],
+};
+
+test("/infill: what an editor sends is taken, the line of the cursor as the end of what stands before", async () => {
+  const served = await serveTiny();
+  const answer = async (body: object): Promise<{ content: string }> => {
+    const response = await served.post("/infill", body);
+    expect(response.status, await response.clone().text()).toBe(200);
+    return (await response.json()) as { content: string };
+  };
+  const settings = { seed: 2, steps: 4 };
+  const suggestion = await answer({ ...llamaVim, ...settings });
+  expect(suggestion).toMatchObject({ content: expect.any(String), stop_type: "limit", tokens_predicted: 6, tokens_evaluated: 26 });
+  const { input_suffix, n_predict, top_p } = llamaVim;
+  expect(suggestion).toEqual(await answer({ ...settings, input_prefix: "the king\nsaw ", input_suffix, n_predict, top_k: 40, top_p }));
+  // llama.cpp's words for "no limit", "any" and "none".
+  const plain = { ...settings, input_prefix: "the ", n_predict: 6 };
+  for (const nothing of [{ top_k: 0 }, { top_k: -1 }, { stop: [""] }, { stop: null }, { input_suffix: null }])
+    expect(await answer({ ...plain, ...nothing }), JSON.stringify(nothing)).toEqual(await answer(plain));
+  expect(await answer({ ...plain, seed: -1 })).toHaveProperty("seed", expect.any(Number));
+  expect((await served.post("/infill", { ...plain, top_p: "much" })).status).toBe(400);
+
+  const warming = { input_prefix: "", input_suffix: "", prompt: "", n_predict: 0, temperature: 0, samplers: [], response_fields: [""] };
+  const nothing = { content: "", stop: true, tokens_predicted: 0 };
+  expect(await answer({ ...llamaVim, ...warming })).toMatchObject(nothing);
+  expect(await eventsOf(await served.post("/infill", { ...warming, stream: true }))).toMatchObject([nothing]);
+});
+
 test("/v1/score: what model.score and model.rank say", async () => {
   const served = await serveTiny();
   const model = await load(served.folder, { threads: 1 });
@@ -108,11 +152,25 @@ test("/v1/laws: what model.laws says; /v1/tokens: a text as tokens, and back", a
   const ask = { tokens, sigma: 1.5, top: 3 };
   expect(await (await served.post("/v1/laws", ask)).json()).toEqual({ laws, model: "tiny" });
   expect(await (await served.post("/v1/laws", { ...ask, positions: [5] })).json()).toEqual({ laws: laws.slice(1), model: "tiny" });
-  for (const wrong of [{ sigma: 0 }, { tokens: [] }, { tokens: [99] }, { positions: [0] }, { positions: [6] }, { top: 101 }])
+  // e^σ is no float64 here, and a law is a law all the same.
+  const { laws: atLast } = (await (await served.post("/v1/laws", { ...ask, sigma: 1000, top: 100 })).json()) as { laws: typeof laws };
+  for (const { entropy, top } of atLast) {
+    expect(entropy).toBeGreaterThan(0);
+    expect(top.reduce((sum, { probability }) => sum + probability, 0)).toBeCloseTo(1, 6);
+  }
+  for (const wrong of [
+    { sigma: 0 },
+    { sigma: 1001 },
+    { tokens: [] },
+    { tokens: [99] },
+    { positions: [0] },
+    { positions: [6] },
+    { top: 101 },
+  ])
     expect((await served.post("/v1/laws", { ...ask, ...wrong })).status, JSON.stringify(wrong)).toBe(400);
 
   const texts = [..."the ▁▁"];
-  const both = { tokens, texts, model: "tiny" };
+  const both = { tokens, texts, text: "the ▁▁", model: "tiny" };
   expect(await (await served.post("/v1/tokens", { tokens })).json()).toEqual(both);
   expect(await (await served.post("/v1/tokens", { text: "the " })).json()).toMatchObject({ tokens: tokens.slice(0, 4) });
   for (const wrong of [{}, { text: "a", tokens: [] }, { tokens: [tokenizer.size + 1] }, { text: "ÄÖ" }])
@@ -146,6 +204,32 @@ test("for machines: models, readiness, the document and its page; headers that k
     "x-content-type-options": "nosniff",
   });
   expect(page.headers.has("access-control-allow-origin")).toBe(false);
+});
+
+test("pages of other origins: those that are named, with whatever headers a client adds; or all", async () => {
+  const page = "https://page.example";
+  const served = await serveTiny({ corsOrigin: [page], apiKey: "a-long-secret", rows: 1, queue: 0 });
+  const headersOf = async (address: string, origin: string, init: RequestInit & { headers?: Record<string, string> } = {}) =>
+    Object.fromEntries(
+      (await fetch(`${address}/v1/completions`, { ...init, headers: { origin, "content-type": "application/json", ...init.headers } }))
+        .headers,
+    );
+  const asked = "authorization,content-type,x-stainless-lang,x-stainless-retry-count";
+  const preflight = {
+    method: "OPTIONS",
+    headers: { "access-control-request-method": "POST", "access-control-request-headers": asked },
+  };
+  const allowed = await headersOf(served.address, page, preflight);
+  expect(allowed).toMatchObject({ "access-control-allow-origin": page, "access-control-allow-headers": asked });
+  expect(allowed).not.toHaveProperty("access-control-allow-credentials");
+  expect(await headersOf(served.address, "https://other.example", preflight)).not.toHaveProperty("access-control-allow-origin");
+  // Of an error, too, the page may know what it is, and when to try again.
+  expect(await headersOf(served.address, page, { method: "POST", body: "{}" })).toMatchObject({
+    "access-control-allow-origin": page,
+    "access-control-expose-headers": "retry-after,x-should-retry",
+  });
+  const open = await serveTiny({ corsOrigin: ["*"] });
+  expect(await headersOf(open.address, page, preflight)).toMatchObject({ "access-control-allow-origin": "*" });
 });
 
 test("wrong requests: envelope, status, and nothing of the inside", async () => {
@@ -208,4 +292,18 @@ test("too many requests: 429 with Retry-After", async () => {
   expect(await refused.json()).toMatchObject({ error: { type: "rate_limit_error", code: "queue_full" } });
   leaving.abort();
   expect((await waiting).status).toBe(200);
+});
+
+test("a queue of 0: what can start at once starts, nothing waits", async () => {
+  const served = await serveTiny({ rows: 1, queue: 0 });
+  const leaving = new AbortController();
+  await served.post("/v1/completions", { prompt: "the", max_tokens: 200, steps: 4096, stream: true }, { signal: leaving.signal });
+  const short = { prompt: "the", max_tokens: 4, steps: 2 };
+  const refused = await served.post("/v1/completions", short);
+  expect(refused.status).toBe(429);
+  expect(await refused.json()).toMatchObject({
+    error: { message: "the model is busy, and no request may wait here; try again in a moment" },
+  });
+  leaving.abort();
+  await expect.poll(async () => (await served.post("/v1/completions", short)).status).toBe(200);
 });

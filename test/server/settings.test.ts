@@ -35,6 +35,12 @@ test("which one counts", async () => {
 
 test("mistakes", async () => {
   await expect(readSettings({}, { SEDD_PORT: "many" })).rejects.toThrow(/SEDD_PORT "many"/);
+  for (const origin of ["https://page.example/", "page.example", "https://page.example/app", "HTTPS://page.example", "null"])
+    await expect(readSettings({ corsOrigin: ["https://fine.example", origin] }, {})).rejects.toThrow(
+      `--cors-origin ["https://fine.example","${origin}"]: ${origin} is no origin; give one without a path, such as https://example.org, or * for any`,
+    );
+  for (const list of [["https://page.example", "http://localhost:5173"], ["*"]])
+    expect(await readSettings({}, { SEDD_CORS_ORIGIN: list.join(", ") })).toMatchObject({ corsOrigin: list });
   await expect(readSettings({ apiKey: "short" }, {})).rejects.toThrow("--api-key: at least 8 characters");
   const file = await fileOf("prot: 80\n");
   await expect(readSettings({}, {}, file)).rejects.toThrow(/prot is no setting; there are host, port/);

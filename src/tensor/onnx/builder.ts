@@ -12,7 +12,7 @@ import {
   type Spec,
   type Tensor,
 } from "../program.ts";
-import { lowerFusedMatMul, lowerScatterRows } from "./lower.ts";
+import { lowerFusedMatMul, lowerLogSumExp, lowerScatterRows } from "./lower.ts";
 import {
   AttributeProto_AttributeType as AttributeType,
   AttributeProtoSchema,
@@ -32,7 +32,7 @@ const IR_VERSION = 11;
 const dataTypes: Record<DType, DataType> = { float32: DataType.FLOAT, int32: DataType.INT32, int64: DataType.INT64, bool: DataType.BOOL };
 
 export interface OnnxOptions {
-  /** Only operators of the ONNX standard: for a file that any runtime opens. Otherwise the runtime's fused product is used. */
+  /** For any runtime: only operators of the ONNX standard, none that overflows where its result would not. Otherwise the native runtime's own are used. */
   readonly standard?: boolean;
   /** Inputs whose values are written into the file, by name; the others stay inputs. */
   readonly constants?: Readonly<Record<string, Data>>;
@@ -40,7 +40,7 @@ export interface OnnxOptions {
 
 /** The bytes of an `.onnx` file. */
 export function toOnnx(program: Program, { standard = false, constants = {} }: OnnxOptions = {}): Uint8Array {
-  const lowered = simplify(lowerScatterRows(standard ? lowerFusedMatMul(program) : program));
+  const lowered = simplify(lowerScatterRows(standard ? lowerLogSumExp(lowerFusedMatMul(program)) : program));
   const names = new Map<Node, string>();
   const own = [...Object.keys(lowered.inputs), ...Object.keys(lowered.outputs)];
   let prefix = "v";

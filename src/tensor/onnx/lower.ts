@@ -1,6 +1,7 @@
-/** Rewrites of operations that ONNX, or only the ONNX standard, does not know. */
-import { mul } from "../operations/elementwise.ts";
+/** Rewrites of operations that ONNX, or only the ONNX standard, does not know, or that a runtime may compute badly. */
+import { add, exp, log, mul, sub } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matrix.ts";
+import { reduceSum } from "../operations/reduce.ts";
 import { transpose } from "../operations/shape.ts";
 import { apply, constant, Tensor, topologicalOrder, type Node, type Program } from "../program.ts";
 
@@ -45,5 +46,18 @@ export function lowerFusedMatMul(program: Program): Program {
     };
     const product = matmul(turn(inputs[0]!, flag("transA")), turn(inputs[1]!, flag("transB")));
     return mul(product, (node.attributes["alpha"] as { float: number }).float);
+  });
+}
+
+/**
+ * ReduceLogSumExp over the last axis as m + log Σ exp(x − m), m the maximum. The standard says nothing of range, and the WebGPU build's kernel sums exp(x) as it is:
+ * infinite for a logit above 88.7, minus infinity where all lie below −104.
+ */
+export function lowerLogSumExp(program: Program): Program {
+  return rewriteNodes(program, (node, inputs) => {
+    if (node.op !== "ReduceLogSumExp") return undefined;
+    const [x, axes] = inputs as [Tensor, Tensor];
+    const most = apply("ReduceMax", [x, axes], node.outputs[0]!, undefined, node.attributes);
+    return add(log(reduceSum(exp(sub(x, most)), [x.rank - 1])), most);
   });
 }
