@@ -233,7 +233,7 @@ describe("a folder without a tokenizer", () => {
 
   test("a text is refused, and the line says what works", async () => {
     const none =
-      /: has no tokenizer\.json, so it takes and gives token ids only \(logScore, laws, likelihood and infill of tokens, sample .*\)$/;
+      /: has no tokenizer\.json, so it takes and gives token ids only \(logScore, laws, likelihood and infill of tokens, sample .*\); sedd convert --tokenizer adds one$/;
     expect(() => bare.tokenizer).toThrow(none);
     await expectUserError(bare.sample({ prompt: "a" }), none);
     await expectUserError(bare.infill("a[[3]]"), none);
