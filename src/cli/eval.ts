@@ -10,7 +10,7 @@ import { datasetNames, readDataset, type DatasetName } from "../evaluation/datas
 import { kindOf } from "../evaluation/measures/likelihood.ts";
 import type { Comparison } from "../objectives/sedd-comparison.ts";
 import type { Estimator } from "../objectives/sedd-likelihood.ts";
-import type { Likelihood } from "../objectives/sedd-model.ts";
+import type { TextLikelihood } from "../objectives/sedd-model.ts";
 import type { Define } from "./commands.ts";
 import type { Io } from "./io.ts";
 import { filled, modelOptions, parseSeed, whole, type ModelOptions } from "./options.ts";
@@ -48,10 +48,13 @@ export const define: Define = (command, io) =>
     )
     .option("--samples <N>", "noisy copies of each window (default: 8)", whole("--samples", { min: 2, max: 100_000, example: 8 }))
     .option("--seed <S>", "of the noise (default: 0, so that evaluations compare)", parseSeed)
-    .option("--json", "print one JSON object")
+    .option(
+      "--json",
+      "print one JSON object: model, data, tokenCount, characters, bytes, natsPerToken, standardError, bitsPerCharacter, bitsPerByte, perplexity, estimates (of each repetition), protocol (terms …)",
+    )
     .action((options: Options) => run(options, io));
 
-type Against = Likelihood & Comparison;
+type Against = TextLikelihood & Comparison;
 
 async function run(
   { model: name, device, weights, threads, data, protocol, dataset, against, json, ...settings }: Options,
@@ -73,7 +76,7 @@ async function run(
     import("./progress.ts"),
     import("./download-progress.ts"),
   ]);
-  const measure = async (name: string | undefined): Promise<Likelihood> => {
+  const measure = async (name: string | undefined): Promise<TextLikelihood> => {
     const model = await showingDownloads(io.stderr, (onProgress) => load(name, { device, weights, threads, signal, onProgress }));
     const progress = percentProgress(io.stderr, `scoring ${data}${name === undefined || against === undefined ? "" : ` with ${name}`}`);
     try {
@@ -103,7 +106,7 @@ const summary = ({ model, natsPerToken, bitsPerCharacter, difference, standardEr
   ...{ model, natsPerToken, bitsPerCharacter, difference, standardError, unit, paired, weights },
 });
 
-function table(likelihood: Likelihood, data: string, other: Against | undefined): string {
+function table(likelihood: TextLikelihood, data: string, other: Against | undefined): string {
   const { model, tokenCount, characters, natsPerToken, standardError, bitsPerCharacter, bitsPerByte, perplexity, protocol } = likelihood;
   const { terms, bound, noise, ...settings } = protocol;
   const sign = { exact: "=", pseudo: "~", bound: "≤" }[kindOf(protocol.estimator)];

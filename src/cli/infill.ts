@@ -10,10 +10,15 @@ export const define: Define = (command, io) =>
         "[template]",
         "the text; [[24]] is a hole of 24 tokens, [[8-24]] of as many as fit best, [[ ]] takes what is left of --length, \\[[ is literal; - reads standard input",
       )
-      .addHelpText("after", '\nExample:\n  sedd infill "Once upon a time [[30]] the dragon [[20]] happily ever after." --seed 7'),
+      .addHelpText(
+        "after",
+        `
+Tokens begin with the space before a word, so a hole reads best right after the word before it, and the text after it begins with its space. Example:
+  sedd infill "Once upon a time[[30]] the dragon[[20]] and they lived happily ever after." --seed 7`,
+      ),
     "tokens in all, for holes written [[ ]] (default: the model's length)",
   ).action(async (given: string | undefined, options: GenerateOptions) => {
-    const template = await readTemplate(given, io, 'sedd infill "Once upon a time [[24]] the end."');
+    const template = await readTemplate(given, io, 'sedd infill "Once upon a time[[24]] the end."');
     const { generate } = await import("./generate.ts");
     await generate(io, options, (model, settings) => model.infill(template, settings));
   });

@@ -9,7 +9,7 @@ export const define: Define = (command, io) =>
     .addHelpText(
       "after",
       `
-Every option can be set by SEDD_… (--api-key: SEDD_API_KEY) and in the --config file (apiKey) as well; a flag comes first, then the environment, then the file.
+Every option but --config can be set by SEDD_… (--api-key: SEDD_API_KEY; --no-batching: SEDD_BATCHING=false) and in the --config file (apiKey, batching) as well; a flag comes first, then the environment, then the file.
 docs/server.md says what is served. Example:
   curl http://127.0.0.1:8080/v1/completions -H "content-type: application/json" -d '{"prompt":"Once upon a time","suffix":" The end."}'`,
     )

@@ -124,7 +124,7 @@ export async function* run(score: ScoreModel, options: RunOptions): AsyncGenerat
   yield frame({ kind: "start", step: 0, time: 1, sigma: noise.sigma(1) }, changes);
 
   function* stages(): Generator<Stage> {
-    const predicting = drawn ?? gridStages(predictors[sampler as "analytic" | "euler"], graph, noise, steps, options.grid);
+    const predicting = drawn ?? gridStages(predictors[sampler as keyof typeof predictors], graph, noise, steps, options.grid);
     for (const stage of predicting) {
       yield stage;
       if (options.corrector) yield* correctorStages(stage, graph, noise, holes, options.corrector, count);

@@ -33,10 +33,10 @@ export interface Stage {
 export type Predictor = (graph: Graph, noise: Noise, t: number, s: number) => Law;
 
 /** The predictors that walk the time grid. */
-export const predictors: Readonly<Record<"analytic" | "euler", Predictor>> = {
+export const predictors = {
   analytic: (graph, noise, t, s) => analyticLaw(graph, noise.sigma(t) - noise.sigma(s)),
   euler: (graph, noise, t, s) => eulerLaw(graph, noise.rate(t) * (t - s)),
-};
+} satisfies Readonly<Record<string, Predictor>>;
 
 /** K predictor steps on a grid of times. */
 export function* gridStages(predictor: Predictor, graph: Graph, noise: Noise, steps: number, grid?: GridName): Generator<Stage> {

@@ -13,6 +13,7 @@ export interface TrajectoryFrame {
   /** Predictor steps done, of `steps`; the final denoise, which is not counted, is at time 0. */
   readonly step: number;
   readonly steps: number;
+  /** Of the call that the step belongs to. Under first-hitting each sequence has times of its own, and these are those of sequence 0. */
   readonly time: number;
   readonly sigma: number;
   readonly tokens: number[];

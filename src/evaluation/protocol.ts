@@ -4,7 +4,7 @@
  */
 import { macrotask } from "#platform";
 import type { Model } from "../model.ts";
-import { fullWindows, type Likelihood, type LikelihoodOptions } from "../objectives/sedd-model.ts";
+import { fullWindows, type LikelihoodOptions, type TextLikelihood } from "../objectives/sedd-model.ts";
 import { UserError } from "../platform/errors.ts";
 import { UnknownCharacterError } from "../text/character.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -27,8 +27,8 @@ export interface PaperProtocol {
   readonly differences: readonly string[];
 }
 
-export interface PaperLikelihood extends Likelihood {
-  readonly protocol: Likelihood["protocol"] & PaperProtocol;
+export interface PaperLikelihood extends TextLikelihood {
+  readonly protocol: TextLikelihood["protocol"] & PaperProtocol;
 }
 
 /** The released code splits a set into so many shares of neighbouring rows, for as many processes, and cuts windows from so many rows at a time. */
@@ -57,7 +57,7 @@ export async function paperLikelihood(
     const within = groups === 1 ? "" : ` in ${groups} groups of rows, of which each is cut by itself,`;
     throw new UserError(`--data ${file}: its tokens (${tokens})${within} fill no window of ${window}; give the whole of ${set.title}`);
   }
-  const likelihood = await model.likelihood(windows, options);
+  const likelihood = (await model.likelihood(windows, options)) as TextLikelihood; // a tokenizer made these windows: they have text
   const { estimator, terms, samples, objective } = likelihood.protocol;
   const exact = objective === "ar"; // as the paper's GPT-2
   const byRows = set.detokenizer !== undefined;

@@ -1,7 +1,7 @@
 /** Two likelihoods of one text, subtracted: of two models, two checkpoints or two sets of weights. Plain data in, plain data out: stored reports do. */
 import { estimate } from "../diffusion/bound.ts";
 import { UserError } from "../platform/errors.ts";
-import type { Likelihood } from "./sedd-likelihood.ts";
+import type { Likelihood, TextLikelihood } from "./sedd-likelihood.ts";
 
 export interface Comparison {
   readonly unit: "bits per character";
@@ -21,9 +21,11 @@ export interface Comparison {
  * @example compareLikelihoods(await a.likelihood(text), await b.likelihood(text)) // { difference: -0.031, standardError: 0.002, … }
  */
 export function compareLikelihoods(a: Likelihood, b: Likelihood): Comparison {
-  for (const { model, characters } of [a, b])
-    if (characters === undefined)
-      throw new UserError(`${model}: was measured on tokens, whose characters are not known; measure both on one text`);
+  const ofText = (one: Likelihood): TextLikelihood => {
+    if (one.characters !== undefined) return one as TextLikelihood;
+    throw new UserError(`${one.model}: was measured on tokens, whose characters are not known; measure both on one text`);
+  };
+  const [one, other] = [ofText(a), ofText(b)];
   if (a.characters !== b.characters || a.bytes !== b.bytes || a.protocol.text !== b.protocol.text)
     throw new UserError(
       `${a.model} and ${b.model} were measured on different texts (${a.characters} and ${b.characters} characters); measure both on one`,
@@ -32,17 +34,18 @@ export function compareLikelihoods(a: Likelihood, b: Likelihood): Comparison {
     (key) => a.protocol[key] === b.protocol[key],
   );
   const paired = same && a.tokenCount === b.tokenCount && JSON.stringify(a.protocol.noise) === JSON.stringify(b.protocol.noise);
-  const bits = ({ estimates, tokenCount, characters }: Likelihood) => estimates.map((nats) => (nats * tokenCount) / Math.LN2 / characters);
-  const [x, y] = [bits(a), bits(b)];
+  const bits = ({ estimates, tokenCount, characters }: TextLikelihood) =>
+    estimates.map((nats) => (nats * tokenCount) / Math.LN2 / characters);
+  const [x, y] = [bits(one), bits(other)];
   if (paired) {
     const { total, standardError } = estimate(x.map((value, r) => value - y[r]!));
     return { unit: "bits per character", difference: total, standardError, paired };
   }
-  const [one, two] = [estimate(x), estimate(y)];
+  const [first, second] = [estimate(x), estimate(y)];
   return {
     unit: "bits per character",
-    difference: one.total - two.total,
-    standardError: Math.hypot(one.standardError, two.standardError),
+    difference: first.total - second.total,
+    standardError: Math.hypot(first.standardError, second.standardError),
     paired,
   };
 }

@@ -16,6 +16,7 @@ import type { ModelConfig } from "./sedd-config.ts";
 import type { ObjectiveKind } from "./objective.ts";
 import { type NetworkScore, paddedLength } from "./sedd-score.ts";
 import type { SeddConfig } from "./sedd.ts";
+import { tokenIds } from "./token-ids.ts";
 
 /** Positions in one call of the network. */
 const CALL_POSITIONS = 8192;
@@ -42,26 +43,33 @@ const defaultEstimators = { sedd: "stratified", mlm: "pseudo", ardm: "exact-k", 
   Estimator
 >;
 
-export interface Likelihood {
-  readonly model: string;
-  /** Tokens scored: all of the text. */
-  readonly tokenCount: number;
-  /** Code points of the text. Where a model has no tokenizer, this and all that counts characters or bytes is absent: its tokens have no text. */
+/** What a likelihood says of the text that its tokens are. */
+export interface TextCounts {
+  /** Code points of the text. */
   readonly characters: number;
   /** Bytes of the text in UTF-8. */
   readonly bytes: number;
+  readonly bitsPerCharacter: number;
+  readonly bitsPerByte: number;
+}
+
+/** Of tokens: where a model has no tokenizer they have no text, and what counts it is absent. */
+export interface Likelihood extends Partial<TextCounts> {
+  readonly model: string;
+  /** Tokens scored: all of the text. */
+  readonly tokenCount: number;
   /** The bound with every term. */
   readonly natsPerToken: number;
   /** Of natsPerToken: the Monte-Carlo error over the noise, the text fixed; 0 for an exact value. */
   readonly standardError: number;
-  readonly bitsPerCharacter: number;
-  readonly bitsPerByte: number;
   /** exp(natsPerToken): of tokens, so it compares only within one tokenizer. */
   readonly perplexity: number;
   /** Nats a token of each independent repetition: their mean is natsPerToken, their spread its error. Two reports under one noise subtract them. */
   readonly estimates: readonly number[];
   readonly protocol: LikelihoodProtocol;
 }
+
+export type TextLikelihood = Likelihood & TextCounts;
 
 export interface LikelihoodProtocol {
   /** What the number is. */
@@ -100,7 +108,7 @@ export interface LikelihoodOptions {
   /** Noisy copies of each window (any-order: orders; pseudo: positions), default 8. */
   readonly samples?: number | undefined;
   /** Of windows of tokens: the positions of each, ascending, that are judged; the rest is given. From left to right what follows is not seen. Default: all. */
-  readonly free?: readonly Int32Array[] | undefined;
+  readonly free?: readonly ArrayLike<number>[] | undefined;
   /** Default 0: evaluations compare only under the same noise. */
   readonly seed?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -124,17 +132,19 @@ export interface ScoredModel {
  */
 export async function textLikelihood(
   { name, config, tokenizer, score, parameters }: Omit<ScoredModel, "tokenizer"> & { readonly tokenizer: Tokenizer | undefined },
-  text: string | readonly Int32Array[],
+  given: string | readonly ArrayLike<number>[],
   {
     estimator = defaultEstimators[config.sedd.objective ?? "sedd"],
     samples = 8,
-    free,
+    free: positions,
     seed = 0,
     signal,
     onProgress,
   }: LikelihoodOptions = {},
 ): Promise<Likelihood> {
   requireSeed(seed);
+  const text = typeof given === "string" ? given : given.map((window, w) => tokenIds(window, `likelihood: window ${w}`));
+  const free = positions?.map((of, w) => tokenIds(of, `likelihood: positions of window ${w}`));
   if (!Object.hasOwn(estimators, estimator))
     throw new UserError(`estimator ${String(estimator)}: not known; ${estimatorNames.join(", ")} are`);
   const { sedd, length } = config;
@@ -142,9 +152,9 @@ export async function textLikelihood(
     throw new UserError(`estimator "${estimator}": this model's likelihood is exact, from left to right; leave estimator out`);
   if (typeof text === "string" && free) throw new UserError("likelihood: free positions are those of windows of tokens; give no text");
   if (typeof text !== "string") checkWindows(text, score.graph.vocabularySize, free);
-  for (const [w, positions] of free?.entries() ?? [])
-    if (positions.some((position, k) => position < (positions[k - 1] ?? 0)))
-      throw new UserError(`the positions of window ${w} to judge, ${positions.join(", ")}: give them in ascending order`);
+  for (const [w, judged] of free?.entries() ?? [])
+    if (judged.some((position, k) => position < (judged[k - 1] ?? 0)))
+      throw new UserError(`the positions of window ${w} to judge, ${judged.join(", ")}: give them in ascending order`);
   const { windows, tokenCount, counts, digest } =
     typeof text === "string" ? windowsOf(text, requireTokenizer(tokenizer, name), length) : counted(text, tokenizer, free);
   if (tokenCount === 0) throw new UserError("likelihood: the text is empty; give at least one character");
@@ -165,10 +175,10 @@ export async function textLikelihood(
   return {
     model: name,
     tokenCount,
-    ...(counts as Counts), // the types have them as if every model had a tokenizer, as nearly every one has
+    ...counts,
     natsPerToken: perToken(total),
     standardError: perToken(standardError),
-    ...(bits as Bits),
+    ...bits,
     perplexity: Math.exp(perToken(total)),
     estimates: [...replicateTotals(bound)].map(perToken),
     protocol: {
@@ -194,8 +204,7 @@ export async function textLikelihood(
   };
 }
 
-type Counts = Pick<Likelihood, "characters" | "bytes">;
-type Bits = Pick<Likelihood, "bitsPerCharacter" | "bitsPerByte">;
+type Counts = Pick<TextCounts, "characters" | "bytes">;
 
 function windowsOf(text: string, tokenizer: Tokenizer, length: number) {
   const tokens = tokenizer.encode(text);

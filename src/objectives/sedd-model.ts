@@ -9,18 +9,19 @@ import type { Tokenizer } from "../text/tokenizer.ts";
 import { maskedPrediction, type MaskedPrediction, type MaskedPredictionOptions } from "./masked-prediction.ts";
 import { longestOf, type ModelConfig } from "./sedd-config.ts";
 import { lawsOf, type LawsOptions } from "./sedd-laws.ts";
-import { requireTokenizer, textLikelihood, type Likelihood, type LikelihoodOptions } from "./sedd-likelihood.ts";
+import { requireTokenizer, textLikelihood, type Likelihood, type LikelihoodOptions, type TextLikelihood } from "./sedd-likelihood.ts";
 import type { PositionLaw } from "./sedd-position.ts";
 import { rankCandidates, scoreQuery, type Ranking, type Score, type ScoreOptions } from "./sedd-query.ts";
 import { sampling, type Sampling } from "./sedd-sample.ts";
 import { batchingScore, type BatchingOptions } from "./batching-score.ts";
 import { networkScore } from "./sedd-score.ts";
+import { tokenIds } from "./token-ids.ts";
 
 export type { LawsOptions } from "./sedd-laws.ts";
-export type { Likelihood, LikelihoodOptions } from "./sedd-likelihood.ts";
+export type { Estimator, Likelihood, LikelihoodOptions, LikelihoodProtocol, TextLikelihood } from "./sedd-likelihood.ts";
 export type { PositionLaw } from "./sedd-position.ts";
 export type { Candidate, Ranking, Score, ScoreOptions } from "./sedd-query.ts";
-export type { Sample, SampleFrame, SampleOptions } from "./sedd-sample.ts";
+export type { Sample, SampleFrame, SampleOptions, StreamOptions } from "./sedd-sample.ts";
 
 export interface SeddModel extends Sampling {
   readonly name: string;
@@ -40,7 +41,7 @@ export interface SeddModel extends Sampling {
    *
    * @throws UserError when the sizes do not fit or a token is no state of the graph, and of a left-to-right model
    */
-  logScore(tokens: Int32Array, sigma: Float64Array): Promise<Float32Array>;
+  logScore(tokens: ArrayLike<number>, sigma: ArrayLike<number>): Promise<Float32Array>;
   /**
    * The law of the clean token at each open position of one noisy text [length] at total noise sigma: at each MASK under absorb, everywhere under uniform. It
    * is what the final denoise draws from.
@@ -53,7 +54,8 @@ export interface SeddModel extends Sampling {
    * The bound on −log p of a text, cut into windows of the model's length (a short last one included), or of windows of tokens as they are given, with its
    * standard error.
    */
-  likelihood(text: string | readonly Int32Array[], options?: LikelihoodOptions): Promise<Likelihood>;
+  likelihood(text: string, options?: LikelihoodOptions): Promise<TextLikelihood>;
+  likelihood(windows: readonly ArrayLike<number>[], options?: LikelihoodOptions): Promise<Likelihood>;
   /**
    * What the model thinks of the text in brackets given the rest (the bound on its −log p), and of each of its positions; `[[3]]` is a hole, whose laws are told.
    * Every piece is encoded by itself, and tokens begin with the space before a word: so put it inside the brackets.
@@ -69,7 +71,7 @@ export interface SeddModel extends Sampling {
    *
    * @throws UserError for a model without masks, or from left to right, and a text of less than two windows
    */
-  maskedPrediction(text: string | readonly Int32Array[], options: MaskedPredictionOptions): Promise<MaskedPrediction[]>;
+  maskedPrediction(text: string | readonly ArrayLike<number>[], options: MaskedPredictionOptions): Promise<MaskedPrediction[]>;
   /** Milliseconds spent in the network since the last call of this: what is left of a sample's time is the sampler's own. */
   takeNetworkTime(): number;
   dispose(): Promise<void>;
@@ -111,6 +113,12 @@ export function seddModel({ name, config, parameters, tokenizer, network, runtim
   };
   const own = { name, config, score, parameters };
   const scored = () => ({ ...own, tokenizer: tokenizerOf() });
+  // Of a text its characters are counted, since it takes a tokenizer to read it.
+  async function likelihood(text: string, options?: LikelihoodOptions): Promise<TextLikelihood>;
+  async function likelihood(windows: readonly ArrayLike<number>[], options?: LikelihoodOptions): Promise<Likelihood>;
+  async function likelihood(given: string | readonly ArrayLike<number>[], options?: LikelihoodOptions): Promise<Likelihood> {
+    return textLikelihood({ ...own, tokenizer }, given, options);
+  }
   return {
     name,
     length,
@@ -120,8 +128,9 @@ export function seddModel({ name, config, parameters, tokenizer, network, runtim
     get tokenizer() {
       return tokenizerOf();
     },
-    async logScore(tokens, sigma) {
+    async logScore(ids, sigmas) {
       seesAll("logScore");
+      const [tokens, sigma] = [tokenIds(ids, "logScore"), Float64Array.from(sigmas)];
       const length = tokens.length / sigma.length;
       if (!Number.isInteger(length) || length < 1)
         throw new UserError(`logScore: ${tokens.length} tokens are not ${sigma.length} rows of one length`);
@@ -136,7 +145,7 @@ export function seddModel({ name, config, parameters, tokenizer, network, runtim
       seesAll("laws");
       return lawsOf({ score: shared, tokenizer: tokenizer ?? textless, limit: longest }, tokens, sigma, options);
     },
-    likelihood: async (text, options) => textLikelihood({ ...own, tokenizer }, text, options),
+    likelihood,
     async score(template, options) {
       seesAll("score");
       return scoreQuery(scored(), template, options);
@@ -148,7 +157,9 @@ export function seddModel({ name, config, parameters, tokenizer, network, runtim
     async maskedPrediction(text, options) {
       return maskedPrediction(
         { score, config: sedd },
-        typeof text === "string" ? fullWindows(tokenizerOf().encode(text), length) : text,
+        typeof text === "string"
+          ? fullWindows(tokenizerOf().encode(text), length)
+          : text.map((window, w) => tokenIds(window, `maskedPrediction: window ${w}`)),
         options,
       );
     },

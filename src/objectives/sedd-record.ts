@@ -3,6 +3,7 @@ import { collectFrames, type RunDescription, type Trajectory } from "../diffusio
 import { firstDifference } from "../diffusion/trajectory-file.ts";
 import { UserError } from "../platform/errors.ts";
 import { packageVersion } from "../platform/version.ts";
+import { graphOf } from "./sedd.ts";
 import type { Sample, SampleFrame, SeddModel } from "./sedd-model.ts";
 
 /** A model's two verbs, whose last call is kept as a trajectory. */
@@ -17,7 +18,7 @@ export interface Recorder extends Pick<SeddModel, "sample" | "infill"> {
  * @param loaded how the model was loaded, so that it can be loaded so again: stands in the record
  * @example
  * const recorder = record(model);
- * await recorder.infill("Once upon a time [[24]].", { seed: 7 });
+ * await recorder.infill("Once upon a time[[24]].", { seed: 7 });
  * await writeFile("run.jsonl", formatTrajectory(recorder.trajectory()));
  */
 export function record(model: SeddModel, loaded: Pick<RunDescription, "device" | "weights"> = {}): Recorder {
@@ -44,7 +45,7 @@ export function record(model: SeddModel, loaded: Pick<RunDescription, "device" |
       ...loaded,
       ...call,
       options: { ...given, seed: samples[0]!.seed },
-      graph: { kind: sedd.graph, vocabularySize: model.tokenizer.size },
+      graph: { kind: sedd.graph, vocabularySize: graphOf(sedd).vocabularySize },
       noise: sedd.noise,
     };
     last = frames.trajectory(run, samples.map(({ text }) => text)); // prettier-ignore

@@ -47,6 +47,13 @@ export interface SampleOptions extends DrawOptions {
   readonly onStep?: ((frame: SampleFrame) => void) | undefined;
 }
 
+/** Of one sample. */
+export interface StreamOptions extends Omit<SampleOptions, "count" | "onStep"> {
+  /** A template, or what the text begins with. */
+  readonly template?: Template | undefined;
+  readonly prompt?: string | undefined;
+}
+
 export interface Sample {
   /** Empty for a model without a tokenizer. */
   readonly text: string;
@@ -104,7 +111,7 @@ export interface Sampling {
    */
   infill(template: Template, options?: SampleOptions): Promise<Sample[]>;
   /** The frames of one sample as they come; the last one is the result. */
-  stream(options?: SampleOptions & Omit<Request, "length">): AsyncGenerator<SampleFrame, void, undefined>;
+  stream(options?: StreamOptions): AsyncGenerator<SampleFrame, void, undefined>;
 }
 
 /**
@@ -269,6 +276,8 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
     infill: async (template, options = {}) => draw({ template, length: options.length }, options),
     async *stream(options = {}) {
       const { template, prompt, length, seed = drawSeed(), ...rest } = options;
+      for (const key of ["count", "onStep"])
+        if (key in rest) throw new UserError(`${key}: a stream is the frames of one sample; leave it out, or use sample or infill`);
       const layout = await layoutOf({ template, prompt, length }, { seed, signal: rest.signal });
       for await (const all of frames(layout, { ...rest, count: 1 }, seed)) yield all[0]!;
     },

@@ -12,7 +12,7 @@ import { speedAt } from "../../src/evaluation/measures/speed.ts";
 import { spread, type Ground } from "../../src/evaluation/measures/subject.ts";
 import { meanOf, perplexityOf } from "../../src/evaluation/estimates.ts";
 import type { EvaluationSettings } from "../../src/evaluation/comparison-recipe.ts";
-import type { Likelihood, LikelihoodOptions } from "../../src/objectives/sedd-model.ts";
+import type { LikelihoodOptions, TextLikelihood } from "../../src/objectives/sedd-model.ts";
 import { textLikelihood } from "../../src/objectives/sedd-likelihood.ts";
 import { networkScore, type NetworkScore } from "../../src/objectives/sedd-score.ts";
 import type { SeddConfig } from "../../src/objectives/sedd.ts";
@@ -27,8 +27,8 @@ const letters = { pieceBytes: () => Uint8Array.of(97), endOfText: undefined } as
 
 const modelOf = (sedd: SeddConfig, score: NetworkScore, parameters: Float32Array = new Float32Array(1)) => {
   const config = { sedd, length: 3 };
-  const likelihood = (text: string | readonly Int32Array[], options?: LikelihoodOptions) =>
-    textLikelihood({ name: "model", config, tokenizer: letters, score, parameters }, text, options);
+  const likelihood = async (text: string | readonly ArrayLike<number>[], options?: LikelihoodOptions) =>
+    (await textLikelihood({ name: "model", config, tokenizer: letters, score, parameters }, text, options)) as TextLikelihood;
   return { model: { config, likelihood } };
 };
 
@@ -100,7 +100,7 @@ describe("likelihood", () => {
     const model = {
       likelihood: async (_: unknown, { samples }: LikelihoodOptions = {}) => {
         asked.push(samples!);
-        return { natsPerToken: 4, standardError: 0.16 / samples!, bitsPerCharacter: 2, tokenCount: 9, protocol: { estimator: "stratified", samples } } as unknown as Likelihood; // prettier-ignore
+        return { natsPerToken: 4, standardError: 0.16 / samples!, bitsPerCharacter: 2, tokenCount: 9, protocol: { estimator: "stratified", samples } } as unknown as TextLikelihood; // prettier-ignore
       },
     };
     const measure = async (most: number) =>

@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { datasets, readDataset, type DatasetText } from "../../src/evaluation/datasets.ts";
 import { paperLikelihood, rowGroups } from "../../src/evaluation/protocol.ts";
-import { seddModel, type Likelihood, type SeddModel } from "../../src/objectives/sedd-model.ts";
+import { seddModel, type SeddModel, type TextLikelihood } from "../../src/objectives/sedd-model.ts";
 import { characterFile, characterTokenizer } from "../../src/text/character.ts";
 import type { Tokenizer } from "../../src/text/tokenizer.ts";
 import { configOf, parametersOf } from "../objectives/support.ts";
@@ -12,12 +12,12 @@ const withEnd = characterTokenizer(characterFile([...alphabet, ..."?1é\n"], ["<
 const END = withEnd.endOfText!;
 
 /** A model that hands back what it is asked, and how. */
-const listening = (tokenizer: Tokenizer, length: number, protocol: Partial<Likelihood["protocol"]> = {}) => {
+const listening = (tokenizer: Tokenizer, length: number, protocol: Partial<TextLikelihood["protocol"]> = {}) => {
   const asked: Int32Array[] = [];
-  const likelihood = async (windows: string | readonly Int32Array[]): Promise<Likelihood> => {
+  const likelihood = async (windows: string | readonly ArrayLike<number>[]): Promise<TextLikelihood> => {
     asked.push(...(windows as readonly Int32Array[]));
     const card = { estimator: "stratified", terms: { integral: 1, tail: 0 }, samples: 8, objective: "sedd", ...protocol };
-    return { model: "listening", tokenCount: asked.length * asked[0]!.length, protocol: card } as unknown as Likelihood;
+    return { model: "listening", tokenCount: asked.length * asked[0]!.length, protocol: card } as unknown as TextLikelihood;
   };
   return { asked, model: { tokenizer, length, likelihood } };
 };
@@ -77,7 +77,7 @@ describe("rows are cut as the released code cuts them", () => {
 });
 
 describe("what differs from the paper", () => {
-  const names = async (tokenizer: Tokenizer, length: number, text: DatasetText, protocol?: Partial<Likelihood["protocol"]>) =>
+  const names = async (tokenizer: Tokenizer, length: number, text: DatasetText, protocol?: Partial<TextLikelihood["protocol"]>) =>
     (await paperLikelihood(listening(tokenizer, length, protocol).model, text, "f", {})).protocol.differences.map(
       (line) => line.split(":")[0],
     );

@@ -1,15 +1,16 @@
 /**
- * The README runs as printed. A comment before each block says how: `<!-- run -->`, `<!-- run with: ARGUMENTS -->` (added to each `npx sedd`, to be
+ * The README, and docs/library.md, run as printed. A comment before each block says how: `<!-- run -->`, `<!-- run with: ARGUMENTS -->` (added to each `npx sedd`, to be
  * quick), or `<!-- not run: REASON -->`. The blocks run in order in one scratch folder that looks like a checkout. Links of all pages lead somewhere.
  */
 import { existsSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { printed, root, run } from "./tools.ts";
 
 interface Block {
+  readonly page: string;
   readonly line: number;
   readonly language: string;
   readonly code: string;
@@ -17,18 +18,20 @@ interface Block {
   readonly mark: string | undefined;
 }
 
-const readme = await readFile(join(root, "README.md"), "utf8");
-const blocks: Block[] = [...readme.matchAll(/(?:<!-- (?<mark>.*?) -->\n\n)?^```(?<language>\w*)\n(?<code>[\s\S]*?)^```$/gm)].map(
-  ({ index, groups }) => ({
-    line: readme.slice(0, index).split("\n").length,
+async function blocksOf(page: string): Promise<Block[]> {
+  const text = await readFile(join(root, page), "utf8");
+  return [...text.matchAll(/(?:<!-- (?<mark>.*?) -->\n\n)?^```(?<language>\w*)\n(?<code>[\s\S]*?)^```$/gm)].map(({ index, groups }) => ({
+    page,
+    line: text.slice(0, index).split("\n").length,
     language: groups!.language!,
     code: groups!.code!,
     mark: groups!.mark,
-  }),
-);
+  }));
+}
+const blocks = (await Promise.all(["README.md", "docs/library.md"].map(blocksOf))).flat();
 const toRun = blocks.filter(({ mark }) => !mark?.startsWith("not run"));
 
-describe("the README's examples", () => {
+describe("the examples", () => {
   let folder: string;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "sedd-readme-"));
@@ -45,8 +48,8 @@ describe("the README's examples", () => {
     expect(toRun.filter(({ language }) => language !== "sh" && language !== "js")).toEqual([]);
   });
 
-  it.each(toRun)("line $line: $code", async ({ line, language, code, mark }) => {
-    const file = `block-${line}.${language === "js" ? "mjs" : "sh"}`;
+  it.each(toRun)("$page, line $line: $code", async ({ page, line, language, code, mark }) => {
+    const file = `${basename(page)}-${line}.${language === "js" ? "mjs" : "sh"}`;
     const extra = mark!.slice("run with: ".length);
     // npx, without its start-up and its cache: the checkout's own command, with the arguments of the mark.
     const npx = `npx() { [ "$1" = sedd ] || return 1; shift; "${process.execPath}" "${join(root, "bin", "sedd.js")}" "$@" ${extra}; }\n`;

@@ -228,7 +228,7 @@ describe("a folder without a tokenizer", () => {
     const { characters, bytes, bitsPerCharacter, bitsPerByte, ...rest } = await spelt.likelihood(windows, { samples: 2 });
     await spelt.dispose();
     expect(rest).toEqual(likelihood);
-    expect([characters, bytes >= 5, bitsPerByte <= bitsPerCharacter]).toEqual([5, true, true]);
+    expect([characters, bytes! >= 5, bitsPerByte! <= bitsPerCharacter!]).toEqual([5, true, true]);
   });
 
   test("a text is refused, and the line says what works", async () => {

@@ -1,5 +1,5 @@
 /** −log p of the test text: exact from left to right, a bound of a diffusion, the pseudo-likelihood of a masked language model. */
-import type { Likelihood } from "../../objectives/sedd-model.ts";
+import type { TextLikelihood } from "../../objectives/sedd-model.ts";
 import type { Estimator } from "../../objectives/sedd-likelihood.ts";
 import type { Estimate, Kind } from "../report/schema.ts";
 import type { Ground, Subject } from "./subject.ts";
@@ -23,7 +23,7 @@ export async function measureLikelihood(
   { settings, test, signal, onStep }: Pick<Ground, "settings" | "test" | "signal" | "onStep">,
 ): Promise<MeasuredLikelihood> {
   const { least, most, error } = settings.likelihood;
-  let measured: Likelihood;
+  let measured: TextLikelihood;
   for (let samples = least; ; samples *= 2) {
     const onProgress = (done: number, total: number): void => onStep?.(`${samples} copies, ${Math.floor((100 * done) / total)} %`);
     measured = await model.likelihood(test.text, { samples, signal, onProgress });
