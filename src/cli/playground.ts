@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { copyFile, lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
+import { lockFolder } from "#platform";
 import { isObject } from "../formats/json.ts";
 import { UserError } from "../platform/errors.ts";
 import { codeOf, fileError } from "../platform/failures.ts";
@@ -11,6 +12,8 @@ import { collect, filled } from "./options.ts";
 
 /** What makes a folder one of ours: it lists every file that was written, and only these are ever replaced. */
 const MARKER = "sedd-playground.json";
+/** Of the process that fills the folder. */
+const LOCK = ".lock";
 /** In which a site is put together: in its own folder, so that both are on one disk. A killed run leaves it there, and what is in it is ours as well. */
 const STAGING = /^\.sedd-playground\.[\da-f-]{36}\.tmp(?=\/|$)/;
 
@@ -77,7 +80,7 @@ async function checkFree(folder: string, target: string): Promise<string[]> {
     if (codeOf(error) === "ENOENT") return [];
     throw error;
   });
-  const there = files.map(({ path }) => path).filter((path) => path !== MARKER && !STAGING.test(path));
+  const there = files.map(({ path }) => path).filter((path) => path !== MARKER && path !== LOCK && !STAGING.test(path));
   if (there.length === 0) return there;
   const marker: unknown = await readFile(join(target, MARKER), "utf8").then(JSON.parse).catch(() => undefined); // prettier-ignore
   const written: unknown = isObject(marker) ? marker["files"] : undefined;
@@ -97,6 +100,7 @@ async function write(folder: string, models: ReadonlyMap<string, string>, signal
   const target = resolve(folder);
   await checkFree(folder, target);
   const made = await mkdir(target, { recursive: true });
+  const unlock = await lockFolder(target);
   const staging = join(target, `.sedd-playground.${randomUUID()}.tmp`);
   try {
     await mkdir(staging);
@@ -104,6 +108,7 @@ async function write(folder: string, models: ReadonlyMap<string, string>, signal
     await replace(staging, target, await checkFree(folder, target));
   } finally {
     await rm(staging, { recursive: true, force: true });
+    await unlock();
     if (made !== undefined) await removeEmpty(target, dirname(made)); // nothing came of it
   }
   return target;

@@ -6,8 +6,9 @@ import { exists, joinPath, readText, writeFileAtomic } from "#platform";
 import { readModel, saveModel } from "../model.ts";
 import { UserError } from "../platform/errors.ts";
 import { hasCheckpoint, readProgress } from "../training/checkpoint.ts";
-import { METRICS } from "../training/metrics.ts";
+import { METRICS, metricsAt } from "../training/metrics.ts";
 import { readRecipe } from "../training/recipe.ts";
+import { outstanding } from "../training/train.ts";
 
 export async function isFinishedRun(folder: string): Promise<boolean> {
   if (await hasCheckpoint(folder)) return false;
@@ -17,8 +18,11 @@ export async function isFinishedRun(folder: string): Promise<boolean> {
 
 /** @throws UserError for a folder that is no run or is not at its end, or one to write to that is a run itself */
 export async function writeFinishedRun(run: string, out: string): Promise<void> {
-  const [{ step }, { schedule }] = [await readProgress(run), await readRecipe(joinPath(run, "recipe.yaml"))];
-  if (step < schedule.steps) throw new UserError(`${run}: is at step ${step} of ${schedule.steps}; train it to its end first`);
+  const [{ step }, recipe] = [await readProgress(run), await readRecipe(joinPath(run, "recipe.yaml"))];
+  const { steps } = recipe.schedule;
+  if (step < steps) throw new UserError(`${run}: is at step ${step} of ${steps}; train it to its end first`);
+  if (outstanding(recipe, step, await metricsAt(run, step)).validation)
+    throw new UserError(`${run}: its last validation was interrupted; going on with the training makes up for it`);
   await saveModel(out, { ...(await readModel(run)), dtype: "F16" });
   for (const name of ["recipe.yaml", METRICS]) await writeFileAtomic(joinPath(out, name), await readText(joinPath(run, name)));
 }

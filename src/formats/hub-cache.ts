@@ -2,7 +2,7 @@
  * Where models of a hub are kept (Node only): a folder each, and in it a record of the files that came, which says last of all that they are all there.
  * How they come is hub-file.ts.
  */
-import { cacheFolder, exists, fileSize, joinPath, list, lockFolder, makeFolder, readText, writeFileAtomic } from "#platform";
+import { cacheFolder, exists, fileSize, joinPath, list, lockFolder, makeFolder, readText, removeFile, writeFileAtomic } from "#platform";
 import { UserError } from "../platform/errors.ts";
 import { isObject, parseJsonObject } from "./json.ts";
 
@@ -51,6 +51,8 @@ export async function openCached(folder: string): Promise<CachedModel> {
     },
     async complete(names, commit) {
       for (const name of files.keys()) if (!names.includes(name)) files.delete(name);
+      for (const name of await list(folder))
+        if (!names.includes(name) && name !== RECORD && !name.startsWith(".lock")) await removeFile(joinPath(folder, name));
       await write({ complete: true, commit });
     },
   };
@@ -87,7 +89,8 @@ export async function lockWhenFree(folder: string, signal: AbortSignal | undefin
 }
 
 async function bytesIn(folder: string): Promise<number> {
-  const names = await list(folder).catch(() => []);
+  // Not the locks, which come and go with everyone who waits.
+  const names = (await list(folder).catch(() => [])).filter((name) => !name.startsWith(".lock"));
   const sizes = await Promise.all(names.map((name) => fileSize(joinPath(folder, name)).catch(() => 0)));
   return sizes.reduce((sum, size) => sum + size, 0);
 }

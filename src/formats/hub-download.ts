@@ -2,7 +2,7 @@
  * A model of a hub, by its id, as a folder of the cache (Node only): which files of it are needed, in which order they come, and when they are all there. How
  * one comes is hub-file.ts.
  */
-import { joinPath, readText, removeIfEmpty } from "#platform";
+import { joinPath, makeFolder, readText, removeIfEmpty } from "#platform";
 import { UserError } from "../platform/errors.ts";
 import type { OpenOptions } from "../platform/types.ts";
 import { hubFolder, lockWhenFree, openCached, type CachedModel } from "./hub-cache.ts";
@@ -15,8 +15,8 @@ export interface HubOptions extends OpenOptions {
   readonly check: (config: Record<string, unknown>, where: string) => void;
 }
 
-/** Whether a name can be a hub's owner/name. No part is one of folders, and "--" stands in no id of the hub. */
-export const isHubId = (name: string): boolean => /^[\w.-]+\/[\w.-]+$/.test(name) && !/^\.{1,2}\/|\/\.{1,2}$|--/.test(name);
+/** Whether a name can be a hub's owner/name. "--" stands in no id of the hub, nor "-" or "." at an end of either part: so no part is one of folders, and no two ids have one. */
+export const isHubId = (name: string): boolean => /^\w([\w.-]*\w)?\/\w([\w.-]*\w)?$/.test(name) && !name.includes("--");
 
 /**
  * The folder of a hub's model, downloaded if it is not here yet. One that is here is not asked after again: remove the folder to have it anew.
@@ -30,6 +30,11 @@ export async function hubModel(id: string, options: HubOptions): Promise<string>
   if (/^(1|on|yes|true)$/i.test(env["HF_HUB_OFFLINE"] ?? ""))
     throw absent({ id }, `HF_HUB_OFFLINE is set, and it is not, or not all of it, in ${folder}`);
   const repository = repositoryOf(id, env);
+  await makeFolder(folder).catch((error: unknown) => {
+    throw error instanceof UserError
+      ? absent({ id }, `${error.message}; SEDD_CACHE would name another place for what is downloaded`)
+      : error;
+  });
   const release = await lockWhenFree(folder, options.signal);
   try {
     const cached = await openCached(folder);
@@ -59,6 +64,8 @@ async function download(repository: Repository, cached: CachedModel, { check, ..
   check(await readModelConfig(cached.folder), `model ${id}: config.json`);
   const weights = await firstOf(candidates, get);
   if (weights === undefined) throw new UserError(`model ${id}: ${endpoint} has no weights of it; one of ${candidates.join(", ")} would do`);
+  // Beside others than these it has the moving average, which is what loads.
+  if (!["model.safetensors", "checkpoint.pth"].includes(weights)) await get("checkpoint.pth");
   if (weights.endsWith(".json")) {
     const index = joinPath(cached.folder, weights);
     for (const shard of shardsOf(await readText(index), index)) {

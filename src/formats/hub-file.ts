@@ -23,13 +23,13 @@ export async function fetchFile(repository: Repository, cached: CachedModel, nam
   const path = joinPath(cached.folder, name);
   const { response, commit, from, total } = await answerFor(repository, cached, name, options.signal);
   if (response.status === 304) return { found: true, commit };
-  // What is here is of another state, or there is no such file any more.
-  await removeFile(path);
   if (response.status === 404) {
+    // What is here of it goes when all the others have come: a model that is gone from the hub is not to be lost here.
     await response.body?.cancel();
-    await cached.forget(name);
     return { found: false, commit };
   }
+  // What is here is of another state.
+  await removeFile(path);
   const file = await openPartial(path, from);
   try {
     // After the old bytes are gone and before new ones come, so that the record is always of what lies there.

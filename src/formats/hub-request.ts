@@ -25,6 +25,8 @@ export function repositoryOf(id: string, env: Readonly<Record<string, string | u
   const endpoint = (env["HF_ENDPOINT"] || "https://huggingface.co").replace(/\/+$/, "");
   if (!URL.canParse(endpoint) || !isHttp(new URL(endpoint)))
     throw new UserError(`HF_ENDPOINT ${endpoint}: is no address of a hub; for example https://huggingface.co`);
+  if (new URL(endpoint).username || new URL(endpoint).password)
+    throw new UserError("HF_ENDPOINT: holds a name or a password; give the address alone, and a token as HF_TOKEN");
   const token = env["HF_TOKEN"]?.trim() || undefined;
   // Checked here, because the message of a refused header would show the token.
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw new UserError("HF_TOKEN: holds characters that no token has");

@@ -204,13 +204,17 @@ export async function textLikelihood(
   };
 }
 
+const END_OF_TEXT = "<|endoftext|>";
+
 type Counts = Pick<TextCounts, "characters" | "bytes">;
 
 function windowsOf(text: string, tokenizer: Tokenizer, length: number) {
   const tokens = tokenizer.encode(text);
   const windows: Int32Array[] = [];
   for (let start = 0; start < tokens.length; start += length) windows.push(tokens.subarray(start, start + length));
-  const counts: Counts = { characters: [...text].length, bytes: new TextEncoder().encode(text).length };
+  // End-of-text is no text, though it is spelled here.
+  const marks = END_OF_TEXT.length * tokens.reduce((sum, id) => sum + Number(id === tokenizer.endOfText), 0);
+  const counts: Counts = { characters: [...text].length - marks, bytes: new TextEncoder().encode(text).length - marks };
   return { windows, tokenCount: tokens.length, counts, digest: text };
 }
 

@@ -175,7 +175,6 @@ export const baseName = (path: string): string => basename(path);
 export const dirName = (path: string): string => dirname(path);
 export const cores = (): number => availableParallelism();
 export const macrotask = (): Promise<void> => setImmediate();
-/** Two folders above this file, in `src/` and in `dist/` alike. */
 export function cacheFolder(): string {
   const { SEDD_CACHE: own, XDG_CACHE_HOME: shared } = process.env;
   if (own) return own;
@@ -183,5 +182,6 @@ export function cacheFolder(): string {
   return join(shared && isAbsolute(shared) ? shared : join(homedir(), ".cache"), "sedd");
 }
 
+/** Two folders above this file, in `src/` and in `dist/` alike. */
 export const packageFolder = (): string => fileURLToPath(new URL("../../", import.meta.url));
 export const inBrowser = false;

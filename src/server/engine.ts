@@ -12,9 +12,11 @@ export async function serveJobs(port: Port<FromWorker, ToWorker>, settings: Work
   const { id, path, device, weights, threads, maxRows } = settings;
   const anonymous = (text: string): string => text.replaceAll(path, id);
   let model: Model;
+  let vocabularySize: number;
   try {
     const onCall = (rows: number, runs: number) => port.postMessage({ type: "call", rows, runs });
     model = await load(path, { device, weights, threads, ...(maxRows > 1 ? { batching: { maxRows, onCall } } : {}) });
+    vocabularySize = model.tokenizer.size; // a server writes texts: a UserError for a model without one
   } catch (error) {
     port.postMessage({ type: "broken", message: messageOf(error), user: error instanceof UserError });
     return;
@@ -44,7 +46,7 @@ export async function serveJobs(port: Port<FromWorker, ToWorker>, settings: Work
   const { length, longest, parameterCount, config } = model;
   port.postMessage({
     type: "ready",
-    card: { length, longest, parameterCount, vocabularySize: model.tokenizer.size, graph: config.sedd.graph, mask: maskOf(model) },
+    card: { length, longest, parameterCount, vocabularySize, graph: config.sedd.graph, mask: maskOf(model) },
   });
 }
 

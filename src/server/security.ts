@@ -34,8 +34,13 @@ export const onlyLocalNames: MiddlewareHandler = async (c, next) => {
   await next();
 };
 
-/** An origin as browsers write it, such as https://example.org or http://localhost:5173; "*" is any. */
-export const isOrigin = (text: string): boolean => text === "*" || (URL.canParse(text) && new URL(text).origin === text);
+/** An origin as browsers write it, such as https://example.org, http://localhost:5173 or app://obsidian.md; "*" is any. */
+export function isOrigin(text: string): boolean {
+  if (text === "*") return true;
+  if (!/^[a-z][a-z\d+.-]*:\/\/[^/?#\s]+$/.test(text) || !URL.canParse(text)) return false;
+  // Other schemes have no origin to the URL standard, but browsers write one.
+  return !/^https?:/.test(text) || new URL(text).origin === text;
+}
 
 /**
  * Other origins that pages may call from. What headers a call has is the client's affair (OpenAI's adds a dozen of its own): those that are asked for are allowed.

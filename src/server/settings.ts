@@ -19,7 +19,7 @@ const texts = z.union([
 const whole = (least: number, most: number) => z.int().min(least).max(most);
 
 const noOrigin = (list: readonly string[]): string =>
-  `${list.find((item) => !isOrigin(item))} is no origin; give one without a path, such as https://example.org, or * for any`;
+  `${list.find((item) => !isOrigin(item))} is no origin; give one as browsers write it, without a path or a default port, such as https://example.org, or * for any`;
 
 /** Of a configuration file; flags and environment give the same. */
 const schema = z.strictObject({

@@ -89,7 +89,7 @@ interface Outstanding {
 }
 
 /** What is due after a step and not among its metrics, as an interruption leaves it. */
-function outstanding({ schedule, validation, samples }: Recipe, step: number, recorded: readonly Metric[] = []): Outstanding {
+export function outstanding({ schedule, validation, samples }: Recipe, step: number, recorded: readonly Metric[] = []): Outstanding {
   const due = (every: number): boolean => step > 0 && (step % every === 0 || step === schedule.steps);
   const drawn = new Set(recorded.flatMap((metric) => (metric.kind === "sample" ? [metric.seed] : [])));
   return {

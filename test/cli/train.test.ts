@@ -86,7 +86,7 @@ describe("train", () => {
     [["--set", "schedule.steps=none"], /^sedd: .*schedule\.steps.*\n$/],
     [["--set", "schedule.steps"], /^sedd: --set schedule\.steps: expected key=value, .*\n$/],
     [["--resume"], /^sedd: .*no checkpoint\.safetensors to resume from.*\n$/],
-    [["--from", "nowhere/at-all"], /^sedd: model nowhere\/at-all: .*\n$/],
+    [["--from", "./nowhere/at-all"], /^sedd: model \.\/nowhere\/at-all: .*\n$/],
     [["--out", ""], /^sedd: --out "": empty; .*\n$/],
   ])("%j is the user's mistake", async (more, line) => {
     const folder = await temporaryFolder();

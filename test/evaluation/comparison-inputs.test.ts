@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { readComparison } from "../../src/evaluation/comparison-recipe.ts";
+import type { MeasuredLikelihood } from "../../src/evaluation/measures/likelihood.ts";
 import { openStore } from "../../src/evaluation/store.ts";
 import { UserError } from "../../src/platform/errors.ts";
 import { exists } from "../../src/platform/node.ts";
@@ -117,9 +118,11 @@ test("passes of a size of their own count as they are; the separator of document
   const { report } = await runComparison(setting);
   expect(report.models.ar!.tokensSeen).toBe(256);
   // 200 characters and one token between two documents.
-  const { tokens } = (JSON.parse(readFileSync(join(setting.out, "evaluation/ar/likelihood.json"), "utf8")) as { value: { tokens: number } })
-    .value;
+  const { tokens, natsPerToken, bitsPerCharacter } = (
+    JSON.parse(readFileSync(join(setting.out, "evaluation/ar/likelihood.json"), "utf8")) as { value: MeasuredLikelihood }
+  ).value;
   expect(tokens).toBe(201);
+  expect(bitsPerCharacter.value).toBeCloseTo((natsPerToken.value * 201) / Math.LN2 / 200, 10);
   expect(report.protocols["likelihood"]!.data).toMatch(/documents \(apart by "\\n\\n"\) with an end-of-text token between them/);
 });
 

@@ -48,7 +48,7 @@ async function refusal(promise: Promise<unknown>): Promise<string> {
 const NOT_HERE = `model ${ID}: no such folder and no shipped model; `;
 
 test("ids have two parts of plain characters, none of them of folders", () => {
-  for (const id of ["louaaron/sedd-small", "a/b", "A_1.x/..b", "-/_"]) expect(isHubId(id), id).toBe(true);
+  for (const id of ["louaaron/sedd-small", "a/b", "A_1.x/b..c", "_/_"]) expect(isHubId(id), id).toBe(true);
   for (const id of [
     "a",
     "a/b/c",
@@ -65,6 +65,9 @@ test("ids have two parts of plain characters, none of them of folders", () => {
     "a\\b/c",
     "ä/b",
     "a--b/c",
+    "a-/b",
+    "a/-b",
+    "a/..b",
     "a/b\n",
   ])
     expect(isHubId(id), id).toBe(false);
@@ -91,7 +94,8 @@ describe("what is needed comes, and nothing else", () => {
       { "model.safetensors": WEIGHTS, "tokenizer.json": "{}", "vocab.json": "{}" },
       ["model.safetensors", "tokenizer.json"],
     ],
-    ["the first of the weights", { "pytorch_model.bin": "p", "checkpoint.pth": "c" }, ["pytorch_model.bin"]],
+    ["the first of the weights", { "model.safetensors": WEIGHTS, "pytorch_model.bin": "p", "checkpoint.pth": "c" }, ["model.safetensors"]],
+    ["the average beside others", { "pytorch_model.bin": "p", "checkpoint.pth": "c" }, ["pytorch_model.bin", "checkpoint.pth"]],
     [
       "the older form of GPT-2's tokenizer",
       { "checkpoint.pth": "c", "vocab.json": "{}", "merges.txt": "" },
@@ -398,7 +402,9 @@ describe("refused in one line", () => {
     const hub = await hubWith({ "model.safetensors": WEIGHTS });
     writeFileSync(join(hub.cache, "file"), "");
     vi.stubEnv("SEDD_CACHE", join(hub.cache, "file"));
-    expect(await refusal(get())).toMatch(/^cannot make the folder .*: a part of the path is a file, not a folder$/);
+    expect(await refusal(get())).toMatch(
+      /^model .*: no such folder and no shipped model; cannot make the folder .*: a part of the path is a file, not a folder; SEDD_CACHE/,
+    );
   });
 
   test.skipIf(!existsSync("/dev/full"))("a full disk", async () => {

@@ -35,11 +35,19 @@ test("which one counts", async () => {
 
 test("mistakes", async () => {
   await expect(readSettings({}, { SEDD_PORT: "many" })).rejects.toThrow(/SEDD_PORT "many"/);
-  for (const origin of ["https://page.example/", "page.example", "https://page.example/app", "HTTPS://page.example", "null"])
+  for (const origin of [
+    "https://page.example/",
+    "page.example",
+    "https://page.example/app",
+    "HTTPS://page.example",
+    "https://page.example:443",
+    "app://x/y",
+    "null",
+  ])
     await expect(readSettings({ corsOrigin: ["https://fine.example", origin] }, {})).rejects.toThrow(
-      `--cors-origin ["https://fine.example","${origin}"]: ${origin} is no origin; give one without a path, such as https://example.org, or * for any`,
+      `--cors-origin ["https://fine.example","${origin}"]: ${origin} is no origin; give one as browsers write it, without a path or a default port, such as https://example.org, or * for any`,
     );
-  for (const list of [["https://page.example", "http://localhost:5173"], ["*"]])
+  for (const list of [["https://page.example", "http://localhost:5173", "app://obsidian.md"], ["*"]])
     expect(await readSettings({}, { SEDD_CORS_ORIGIN: list.join(", ") })).toMatchObject({ corsOrigin: list });
   await expect(readSettings({ apiKey: "short" }, {})).rejects.toThrow("--api-key: at least 8 characters");
   const file = await fileOf("prot: 80\n");
