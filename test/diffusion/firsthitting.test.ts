@@ -1,6 +1,10 @@
 /** First-hitting with the exact score: draws against p0 itself and its exact conditionals, and what several events in a call do instead. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
+import { absorb } from "../../src/diffusion/absorb.ts";
+import { firstHittingStages } from "../../src/diffusion/firsthitting.ts";
+import { logLinear } from "../../src/diffusion/noise.ts";
 import { denseScore, type ScoreModel } from "../../src/diffusion/score.ts";
+import { random } from "../../src/platform/random.ts";
 import { noises, truths } from "../support/law-cells.ts";
 import { drawnCounts } from "../support/propagation.ts";
 import { rejects, tableScore } from "../support/step-laws.ts";
@@ -25,6 +29,29 @@ const shifted = (score: ScoreModel, shift: (sigma: number) => number): ScoreMode
       },
     };
   },
+});
+
+test("the clock: of n events the k-th is at the k-th largest of n even numbers, in every sequence by itself", () => {
+  const [n, sequences, cells] = [5, 20_000, 20];
+  const randoms = Array.from({ length: sequences }, (_, r) => random(3, r));
+  const stages = firstHittingStages(
+    absorb(3),
+    logLinear(),
+    Int32Array.from({ length: n }, (_, i) => i),
+    randoms,
+  );
+  const choose = [1, 5, 10, 10, 5, 1];
+  /** P(share ≤ x) of the share at event k, counted from 0: at least n − k of n even numbers lie below x. */
+  const below = (k: number, x: number): number =>
+    choose.reduce((sum, ways, j) => (j >= n - k ? sum + ways * x ** j * (1 - x) ** (n - j) : sum), 0);
+  stages.forEach(({ asked }, k) => {
+    const counts = new Float64Array(cells);
+    for (const sigma of asked as Float64Array) counts[Math.min(cells - 1, Math.floor(-Math.expm1(-sigma) * cells))]!++;
+    const law = (event: number) => Float64Array.from({ length: cells }, (_, c) => below(event, (c + 1) / cells) - below(event, c / cells));
+    expect(rejects(counts, law(k))).toBe(false);
+    // That of a clock without the exponent 1/(n − k) would be told apart: the neighbours' laws are.
+    expect(rejects(counts, law(k === 0 ? 1 : k - 1))).toBe(true);
+  });
 });
 
 describe("first-hitting", () => {

@@ -53,7 +53,7 @@ describe("what is published", () => {
   });
 
   it("holds nothing else: no corpora, fixtures, tests, benches or sources", () => {
-    const known = /^(bin\/|dist\/|models\/[^/]+\/|recipes\/[^/]+\.yaml$|(README|CHANGELOG)\.md$|LICENSE$|package\.json$)/;
+    const known = /^(bin\/|dist\/|models\/[^/]+\/|recipes\/[^/]+\.yaml$|docs\/|(README|CHANGELOG)\.md$|LICENSE$|package\.json$)/;
     expect(paths.filter((path) => !known.test(path))).toEqual([]);
     expect(paths.filter((path) => /(^|\/)\.|\.tsbuildinfo$|(?<!\.d)\.ts$/.test(path))).toEqual([]);
   });

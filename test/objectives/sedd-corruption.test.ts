@@ -2,7 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { noiseFrom } from "../../src/diffusion/noise.ts";
 import { rowNumbers } from "../../src/diffusion/score-entropy-traced.ts";
-import { logitOffset, seddObjective, stratifiedTimes, T_MIN } from "../../src/objectives/sedd.ts";
+import { networkScore } from "../../src/objectives/sedd-score.ts";
+import { logitOffset, seddObjective, stratifiedTimes, T_MIN, type SeddConfig } from "../../src/objectives/sedd.ts";
 import { random } from "../../src/platform/random.ts";
 import { chiSquare, chiSquareLimit } from "../support/statistics.ts";
 import { configOf, devices, lossesOf, lossOf, MASK, parametersOf, textOf, variants } from "./support.ts";
@@ -93,6 +94,36 @@ describe("corruption", () => {
     }
   });
 });
+
+test.each(["score", "normalized"] as const)(
+  "ℓ2: the loss is σ'(t)/2 times the squares of the network's scores less the true ratios, %s",
+  async (parameterization) => {
+    const config: SeddConfig = { ...configOf(parameterization), loss: "l2" };
+    const parameters = parametersOf(config);
+    const shape = { batch: 4, length: 12 };
+    const clean = textOf(48, 5);
+    const corruption = seddObjective(config).corrupt(clean, shape, random(6), false);
+    const { sum } = await lossOf(config, parameters, shape, corruption, "cpu", false);
+    const noisy = corruption.feeds["tokens"] as Int32Array;
+    const noise = noiseFrom(config.noise);
+    const times = stratifiedTimes(4, random(6));
+    const score = networkScore(config, parameters, { threads: 1 });
+    const logs = await score.all(noisy, Float64Array.from(times, noise.sigma));
+    await score.dispose();
+    let expected = 0;
+    noisy.forEach((token, i) => {
+      if (token !== MASK) return;
+      const t = times[Math.floor(i / 12)]!;
+      for (let y = 0; y < MASK; y++) {
+        const ratio = y === clean[i] ? 1 / Math.expm1(noise.sigma(t)) : 0;
+        expected += (noise.rate(t) / 2) * (Math.exp(logs[i * (MASK + 1) + y]!) - ratio) ** 2;
+      }
+    });
+    expect(noisy.filter((token) => token === MASK).length).toBeGreaterThan(10);
+    // float32 sums, and times in float32 where the network is told σ.
+    expect(Math.abs(sum / expected - 1)).toBeLessThan(1e-5);
+  },
+);
 
 describe("dropout", () => {
   const config = configOf("score", 0.1);

@@ -236,6 +236,33 @@ test("three updates equal the plain formula: clipping, Nesterov, orthogonalise, 
   expect(updateScale([6, 18])).toBe(updateScale([18, 6]));
 });
 
+test.each([0, 0.01, 1, 1e9])(
+  "clip %d: what the moments get is the gradient, scaled down to that norm where it is larger; 0 is none",
+  async (clip) => {
+    for (const kind of ["muon", "adamw"] as const) {
+      const state = freshState();
+      const optimizer = await createOptimizer(layout, { ...settings, kind, clip }, isHidden, runtime);
+      const [gradient, scale] = [normal(50), 0.5];
+      const norm = scale * Math.hypot(...gradient);
+      expect(norm).toBeGreaterThan(1);
+      expect(norm).toBeLessThan(100);
+      const factor = clip > 0 && norm > clip ? (scale * clip) / norm : scale;
+      const given = gradient.slice();
+      expect(await optimizer.update(state, gradient, { step: 1, factor: 1, scale, emaDecay: 0.9 })).toBeCloseTo(norm, 4);
+      await optimizer.dispose();
+      for (const { name } of layout.views) {
+        // Muon's momentum takes all of it, AdamW's first moment 1 − β1; the ε of clipping is 1e-6 of a norm.
+        const share = kind === "muon" && isHidden(name) ? 1 : 1 - settings.beta1;
+        const own = layout.slice(given, name);
+        layout.slice(state.first, name).forEach((moment, i) => {
+          const expected = share * factor * own[i]!;
+          expect(Math.abs(moment - expected)).toBeLessThanOrEqual(5e-6 * Math.abs(expected));
+        });
+      }
+    }
+  },
+);
+
 test("embeddings, head and vectors move as under AdamW alone, bit for bit", async () => {
   const [mixed, adam] = [freshState(), freshState()];
   const muon = await createOptimizer(layout, settings, isHidden, runtime);
