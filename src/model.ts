@@ -3,7 +3,8 @@
  * and writes folders, and delegates.
  */
 import { cores, exists, inBrowser, isFolder, joinPath, list, makeFolder, packageFolder, writeFileAtomic } from "#platform";
-import { readModelConfig, readModelFolder, type NamedTensor } from "./formats/hub.ts";
+import { readModelConfig, readModelFolder } from "./formats/hub.ts";
+import { flatParameters } from "./formats/parameters.ts";
 import { openSafetensors, writeSafetensors } from "./formats/safetensors.ts";
 import type { BatchingOptions } from "./objectives/batching-score.ts";
 import { checkConfig } from "./objectives/loadable.ts";
@@ -147,26 +148,9 @@ async function readAny(
   const config = readSeddConfig(stored.config, joinPath(folder, "config.json"));
   const tensors = weights === "ema" && stored.ema ? stored.ema.tensors : stored.tensors;
   const layout = new Layout(dditParameters(config.sedd.network));
-  checkTensors(folder, layout, tensors);
-  const parameters = layout.allocate();
-  for (const { name, offset } of layout.views) parameters.set(tensors.get(name)!.data, offset);
-  checkFinite(folder, layout, parameters);
-  return { config, parameters, tokenizer: await loadFolderTokenizer(folder) };
-}
-
-/** UserError unless the tensors are those of the network, by name and shape. The rotary embedding's frequencies, a buffer, may be there too. */
-function checkTensors(folder: string, layout: Layout, tensors: ReadonlyMap<string, NamedTensor>): void {
-  const extra = [...tensors.keys()].filter((name) => !layout.has(name) && !name.endsWith("rotary_emb.inv_freq"));
-  const missing = layout.views.filter(({ name }) => !tensors.has(name)).map(({ name }) => name);
-  const few = (what: string, names: string[]): string[] =>
-    names.length === 0 ? [] : [`${what} ${names.slice(0, 5).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}`];
-  const wrong = [...few("missing", missing), ...few("unknown", extra)];
-  if (wrong.length > 0) throw new UserError(`${folder}: the weights are not those of its config.json: ${wrong.join("; ")}`);
-  for (const { name, shape } of layout.views) {
-    const given = tensors.get(name)!.shape;
-    if (given.join() !== shape.join())
-      throw new UserError(`${folder}: ${name} has shape [${given.join(", ")}], its config.json means [${shape.join(", ")}]`);
-  }
+  // The rotary embedding's frequencies, a buffer, may be there too.
+  const named = new Map([...tensors].filter(([name]) => !name.endsWith("rotary_emb.inv_freq")));
+  return { config, parameters: flatParameters(named, layout, folder), tokenizer: await loadFolderTokenizer(folder) };
 }
 
 /** UserError that names the first parameter with a value that is no number. */

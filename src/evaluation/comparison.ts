@@ -7,6 +7,7 @@ import { UserError } from "../platform/errors.ts";
 import { withoutMark } from "../platform/utf8.ts";
 import type { CompileOptions } from "../tensor/index.ts";
 import { UnknownCharacterError } from "../text/character.ts";
+import { END_OF_TEXT } from "../text/interface.ts";
 import { loadTokenizer, type Tokenizer } from "../text/tokenizer.ts";
 import type { Metric } from "../training/train.ts";
 import type { ComparisonRecipe, Plan } from "./comparison-recipe.ts";
@@ -195,8 +196,6 @@ async function readTest({ evaluation, common, length }: ComparisonRecipe, tokeni
     throw new UserError(`evaluation.test: ${path}: ${tokens.length} tokens are fewer than two windows of ${length}; give a longer text`);
   return { text, fingerprint: await fingerprint(text), windows };
 }
-
-const END_OF_TEXT = "<|endoftext|>";
 
 async function writeIfNew(out: string, report: Report): Promise<boolean> {
   const path = joinPath(out, "report.json");

@@ -3,7 +3,7 @@
  * How they come is hub-file.ts.
  */
 import { cacheFolder, exists, fileSize, joinPath, list, lockFolder, makeFolder, readText, removeFile, writeFileAtomic } from "#platform";
-import { UserError } from "../platform/errors.ts";
+import { FolderInUseError, UserError } from "../platform/errors.ts";
 import { isObject, parseJsonObject } from "./json.ts";
 
 export interface KeptFile {
@@ -20,7 +20,6 @@ export interface CachedModel {
   /** What is known of a file, whole or half. */
   known(name: string): KeptFile | undefined;
   remember(name: string, file: KeptFile): Promise<void>;
-  forget(name: string): Promise<void>;
   /** To be said when the model's files are there: from now on nobody asks the hub again. What else earlier tries began is of no use. */
   complete(names: readonly string[], commit: string | undefined): Promise<void>;
 }
@@ -45,9 +44,6 @@ export async function openCached(folder: string): Promise<CachedModel> {
     async remember(name, file) {
       files.set(name, file);
       await write();
-    },
-    async forget(name) {
-      if (files.delete(name)) await write();
     },
     async complete(names, commit) {
       for (const name of files.keys()) if (!names.includes(name)) files.delete(name);
@@ -75,7 +71,7 @@ export async function lockWhenFree(folder: string, signal: AbortSignal | undefin
       return await lockFolder(folder);
     } catch (error) {
       // The other may just have found that there is no such model, and taken the folder away.
-      if ((await exists(folder)) && !(error instanceof UserError && error.message.includes("is in use by process"))) throw error;
+      if ((await exists(folder)) && !(error instanceof FolderInUseError)) throw error;
     }
     const now = await bytesIn(folder);
     if (now !== before) [before, since] = [now, Date.now()];

@@ -4,6 +4,7 @@
  */
 import { exists, joinPath, openPartial, partialSize, removeFile } from "#platform";
 import { UserError } from "../platform/errors.ts";
+import { statedLength } from "../platform/stated-length.ts";
 import type { OpenOptions, PartialFile } from "../platform/types.ts";
 import type { CachedModel, KeptFile } from "./hub-cache.ts";
 import { causeOf, requestFile, type Answer, type Repository } from "./hub-request.ts";
@@ -87,12 +88,6 @@ function continues({ headers }: Response, from: number, kept: KeptFile | undefin
   const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get("content-range") ?? "");
   const etag = headers.get("etag");
   return from > 0 && Number(range?.[1]) === from && Number(range?.[2]) === kept?.size && (etag === null || etag === kept.etag);
-}
-
-/** The file's length as its server states it; that of a compressed transfer is not the file's. */
-function statedLength(headers: Headers): number | undefined {
-  const length = headers.get("content-length");
-  return length !== null && (headers.get("content-encoding") ?? "identity") === "identity" ? Number(length) : undefined;
 }
 
 const keptFile = (etag: string | null, size: number | undefined): KeptFile => ({

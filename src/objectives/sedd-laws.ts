@@ -27,7 +27,7 @@ export interface LawsOptions {
  * @param limit the longest text
  */
 export async function lawsOf(
-  { score, tokenizer, limit }: { readonly score: ScoreModel; readonly tokenizer: Tokenizer; readonly limit: number },
+  { score, tokenizer, limit }: { readonly score: ScoreModel; readonly tokenizer: Pick<Tokenizer, "decode">; readonly limit: number },
   tokens: ArrayLike<number>,
   sigma: number,
   { positions, top = 8, signal }: LawsOptions = {},

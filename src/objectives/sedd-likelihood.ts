@@ -9,6 +9,7 @@ import { unmaskingSamples, type UnmaskingSamples } from "../diffusion/unmasking.
 import { UserError } from "../platform/errors.ts";
 import { random } from "../platform/random.ts";
 import { packageVersion } from "../platform/version.ts";
+import { END_OF_TEXT } from "../text/interface.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { causalLikelihood } from "./causal-likelihood.ts";
 import { fingerprint } from "./fingerprint.ts";
@@ -203,8 +204,6 @@ export async function textLikelihood(
     },
   };
 }
-
-const END_OF_TEXT = "<|endoftext|>";
 
 type Counts = Pick<TextCounts, "characters" | "bytes">;
 

@@ -90,7 +90,7 @@ export interface SeddModelParts {
 }
 
 /** In place of a tokenizer where there is none, for what asks for the texts of tokens and nothing else. */
-const textless = { decode: () => "" } as Partial<Tokenizer> as Tokenizer;
+const textless: Pick<Tokenizer, "decode"> = { decode: () => "" };
 
 export function seddModel({ name, config, parameters, tokenizer, network, runtime, batching }: SeddModelParts): SeddModel {
   const { sedd, length } = config;

@@ -212,8 +212,7 @@ function maskedFeeds(
   const perRow = Array.from(times, (t) => {
     const sigma = noise.sigma(t);
     const offset = logitOffset(config, sigma);
-    if (config.loss === "l2")
-      return { shift: offset + Math.log(Math.expm1(sigma)), pull: noise.rate(t) / 2 / Math.expm1(sigma) ** 2, rest: 0 };
+    if (config.loss === "l2") return { shift: offset + logExpm1(sigma), pull: noise.rate(t) / 2 / Math.expm1(sigma) ** 2, rest: 0 };
     return rowNumbers(config.parameterization, sigma, noise.rate(t), offset);
   });
   positions.forEach((position, i) => {

@@ -4,6 +4,7 @@
  * kept in the browser's cache storage, where there is one (secure contexts), and read from there as long as the server still has the same.
  */
 import { UserError, messageOf } from "./errors.ts";
+import { statedLength } from "./stated-length.ts";
 import type { FileData, OpenedFile, OpenOptions, PartialFile } from "./types.ts";
 import { fileText } from "./utf8.ts";
 
@@ -116,12 +117,6 @@ async function isCurrent(address: string, kept: Headers, signal: AbortSignal | u
   const strong = (tag: string | null): string | undefined => tag?.replace(/^W\//, ""); // compression on the way makes a tag weak
   const told = VALIDATORS.find((name) => kept.has(name) && answer.headers.has(name));
   return told !== undefined && strong(kept.get(told)) === strong(answer.headers.get(told));
-}
-
-/** The file's length as its server states it; a compressed transfer states its own length, not the file's. */
-function statedLength(headers: Headers): number | undefined {
-  const length = headers.get("content-length");
-  return length !== null && (headers.get("content-encoding") ?? "identity") === "identity" ? Number(length) : undefined;
 }
 
 export async function readText(path: string): Promise<string> {

@@ -6,5 +6,8 @@ export class UserError extends Error {
   override readonly name = "UserError";
 }
 
+/** A folder that another living process has taken. */
+export class FolderInUseError extends UserError {}
+
 /** The message of anything that was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

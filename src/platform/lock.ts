@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import { link, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { UserError } from "./errors.ts";
+import { FolderInUseError } from "./errors.ts";
 import { codeOf, fileError } from "./failures.ts";
 
 /** Takes a folder; see {@link import("./types.ts").Platform.lockFolder}. */
@@ -16,7 +16,7 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   try {
     const taken = await acquire(path);
     if (typeof taken === "function") return taken;
-    throw new UserError(
+    throw new FolderInUseError(
       `folder ${folder} is in use by process ${taken}; choose another --out or stop it (if that process is something else, delete ${path})`,
     );
   } catch (error) {

@@ -3,6 +3,7 @@ import { createAdaptorServer } from "@hono/node-server";
 import type { Server } from "node:http";
 import { pino } from "pino";
 import { messageOf, UserError } from "../platform/errors.ts";
+import type { OpenOptions } from "../platform/types.ts";
 import { packageVersion } from "../platform/version.ts";
 import { createApp } from "./app.ts";
 import { modelHost, type ModelHost } from "./host.ts";
@@ -21,7 +22,8 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-export interface ServeOptions {
+/** `onProgress`, `signal`: of models that are downloaded first. */
+export interface ServeOptions extends OpenOptions {
   /** Where log lines go. */
   readonly log: { write(line: string): unknown };
   /** How a model's worker is started; default in a thread. */
@@ -31,7 +33,10 @@ export interface ServeOptions {
 }
 
 /** Starts it, and returns when every model is loaded. UserError for a model that does not load or an address that cannot be had. */
-export async function serve(settings: Settings, { log, connect = startWorker, page = builtPage() }: ServeOptions): Promise<Running> {
+export async function serve(
+  settings: Settings,
+  { log, connect = startWorker, page = builtPage(), onProgress, signal }: ServeOptions,
+): Promise<Running> {
   const logger = pino(
     { level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime },
     log as { write(line: string): void },
@@ -42,7 +47,7 @@ export async function serve(settings: Settings, { log, connect = startWorker, pa
   const stopHosts = (grace: number) => Promise.all([...hosts.values()].map((host) => host.stop(grace)));
   let stopping = false;
   try {
-    for (const [id, path] of await namesOf(settings.model)) {
+    for (const [id, path] of await namesOf(settings.model, { onProgress, signal })) {
       const folder = await shippedFolder(path);
       if (folder !== undefined) shipped.set(path, folder);
       const { threads, device, weights, queue, timeLimit } = settings;

@@ -18,7 +18,7 @@ import {
   tokenizerFile,
   type TokenizerFile,
 } from "./format.ts";
-import type { Tokenizer } from "./interface.ts";
+import { END_OF_TEXT, type Tokenizer } from "./interface.ts";
 
 /** Words are cached up to this many; then the cache starts anew. 13 MB of English have some 60,000. */
 const CACHED_WORDS = 1 << 17;
@@ -31,7 +31,7 @@ export function bpeTokenizer(json: unknown): Tokenizer {
   const bytesOf = vocabularyBytes(file);
   const library = build(file);
   const added = file.added_tokens;
-  const endOfText = added.find((token) => token.content === "<|endoftext|>")?.id;
+  const endOfText = added.find((token) => token.content === END_OF_TEXT)?.id;
 
   // GPT-2's own pre-tokenisation, and nothing around it, goes our way; whatever else a file may hold is left to the library as it is.
   const plain = isPlainByteLevel(file.pre_tokenizer) && file.normalizer === null && added.every((token) => !(token.lstrip || token.rstrip));

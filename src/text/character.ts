@@ -14,7 +14,7 @@ import {
   tokenizerFile,
   type TokenizerFile,
 } from "./format.ts";
-import type { Tokenizer } from "./interface.ts";
+import { END_OF_TEXT, type Tokenizer } from "./interface.ts";
 
 /** Whether a tokenizer.json is a character tokenizer: a BPE model with no merges, whose tokens are not spelled bytes. */
 export function isCharacterTokenizer(json: unknown): boolean {
@@ -62,7 +62,7 @@ export function characterTokenizer(json: unknown): Tokenizer {
   return {
     kind: "character",
     size: bytesOf.length,
-    endOfText: added.find((token) => token.content === "<|endoftext|>")?.id,
+    endOfText: added.find((token) => token.content === END_OF_TEXT)?.id,
     encode(text) {
       requireWellFormed(text);
       const out = new Int32Array(text.length);

@@ -8,11 +8,9 @@ import { UserError } from "../platform/errors.ts";
 import { withoutMark } from "../platform/utf8.ts";
 import { byteLevelFile } from "./bpe.ts";
 import { specialToken } from "./format.ts";
-import type { Tokenizer } from "./interface.ts";
+import { END_OF_TEXT, type Tokenizer } from "./interface.ts";
 import { loadTokenizer, parseTokenizer } from "./tokenizer.ts";
 import { wordPieceFromVocabulary } from "./wordpiece.ts";
-
-const END_OF_TEXT = "<|endoftext|>";
 
 /** The folder's tokenizer, or undefined where it has none. A byte order mark at the beginning of a file is passed over. UserError for damaged files. */
 export async function loadFolderTokenizer(folder: string): Promise<Tokenizer | undefined> {

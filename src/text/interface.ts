@@ -3,6 +3,9 @@
  * the last token, and only displays meet it.
  */
 
+/** How the token that stands between documents is spelled, in vocabularies that have one. */
+export const END_OF_TEXT = "<|endoftext|>";
+
 export interface Tokenizer {
   readonly kind: "bpe" | "character" | "wordpiece";
   /** Vocabulary size V; ids are 0 … V−1, and V itself stands for MASK in displays. */

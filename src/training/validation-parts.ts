@@ -3,6 +3,7 @@
  * (diffusion/likelihood.ts has the formulas), and the terms that need no network. The loss program gives σ'·SE at every position that has one, so a row's
  * numbers, which are proportional to σ', are scaled to the weight that its sample has in the integral.
  */
+import { everyPosition } from "../diffusion/bound.ts";
 import type { Graph } from "../diffusion/graph.ts";
 import { uniformPriorKl } from "../diffusion/likelihood.ts";
 import { noiseFrom } from "../diffusion/noise.ts";
@@ -29,10 +30,7 @@ export function boundParts(config: SeddConfig, tokens: Int32Array, shape: BatchS
   const noise = noiseFrom(config.noise);
   const u = stream.uniform();
   // Which window gets which stratum is drawn, so that noise does not go with the place in the text.
-  const strata = shuffled(
-    Int32Array.from({ length: shape.batch }, (_, r) => r),
-    stream,
-  );
+  const strata = shuffled(everyPosition(shape.batch), stream);
   // In (0, 1], one in each stratum.
   const places = Float64Array.from(strata, (stratum) => (stratum + 1 - u) / shape.batch);
   // The integral is over the corrupted share m = 1 − e^{−σ}, from σ(0) to σ(1).
