@@ -63,7 +63,10 @@ export function pipeIn(folder: string): string {
 
 export const TALE = "the king saw a fox and the fox saw the king, and they were glad.\n";
 
-/** Writes a model of one small layer with the characters of TALE as tokens; with the head at zero it writes any of them alike. */
+/**
+ * Writes a model of one small layer with the characters of TALE as tokens, untrained. Every weight is off its first value, where the head is zero: a law
+ * by which all characters are alike would hide whether a sampler's setting has any effect.
+ */
 export async function writeTinyModel(folder: string, length = 12, graph: SeddConfig["graph"] = "absorb"): Promise<void> {
   const corpus = join(folder, "corpus.txt");
   await writeFile(corpus, TALE.repeat(20));
@@ -77,6 +80,8 @@ export async function writeTinyModel(folder: string, length = 12, graph: SeddCon
   };
   const { layout, initialize } = seddObjective(sedd);
   const parameters = initialize(random(1));
+  const noise = random(2);
+  parameters.forEach((value, i) => (parameters[i] = value + 0.3 * noise.normal()));
   await writeSafetensors(
     join(folder, "model.safetensors"),
     layout.views.map(({ name, shape, offset, size }) => ({ name, dtype: "F32", shape, data: parameters.subarray(offset, offset + size) })),

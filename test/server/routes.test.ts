@@ -1,7 +1,8 @@
 /** The routes that are ours or llama.cpp's, the ones for machines, and what no answer may hold. */
 import { expect, test } from "vitest";
 import { load } from "../../src/model.ts";
-import type { Connection } from "../../src/server/protocol.ts";
+import type { SampleOptions } from "../../src/objectives/sedd-model.ts";
+import type { Connection, FromWorker } from "../../src/server/protocol.ts";
 import { eventsOf, inThread, raw, serveTiny } from "./support.ts";
 
 interface Texts {
@@ -265,19 +266,62 @@ test("wrong requests: envelope, status, and nothing of the inside", async () => 
 
 test("a client that leaves frees its rows at the next step; a worker that dies takes its requests along, and the next is served", async () => {
   let connection: Connection | undefined;
-  const served = await serveTiny({ rows: 1 }, { connect: (settings) => (connection = inThread(settings)) });
-  const long = { prompt: "the", max_tokens: 200, steps: 4096 };
+  const said: FromWorker[] = [];
+  const served = await serveTiny(
+    { rows: 1 },
+    {
+      connect(settings) {
+        connection = inThread(settings);
+        connection.on("message", (message) => said.push(message));
+        return connection;
+      },
+    },
+  );
+  const long = { template: "the[[200]]", steps: 4096, stream: true, diffusing: true };
   const leaving = new AbortController();
-  const left = served.post("/v1/completions", { ...long, stream: true }, { signal: leaving.signal });
-  await left; // it runs: nothing is answered before
+  await served.post("/v1/infill", long, { signal: leaving.signal }); // it runs: nothing is answered before
   leaving.abort();
   expect((await served.post("/v1/completions", { prompt: "the", max_tokens: 4, steps: 2 })).status).toBe(200);
+  // The worker itself stopped: each of the 200 tokens would have been a snapshot or two.
+  await expect.poll(() => said.find(({ type }) => type === "failed")).toMatchObject({ reason: "cancelled" });
+  expect(said.filter((message) => message.type === "event" && message.event.type === "snapshot").length).toBeLessThan(60);
 
-  const lost = served.post("/v1/completions", { ...long, stream: true });
-  const begun = await lost;
+  const begun = await served.post("/v1/infill", long);
   connection!.terminate();
   expect(await begun.text()).toContain("worker_lost");
   expect((await served.post("/v1/completions", { prompt: "the", max_tokens: 4, steps: 2 })).status).toBe(200);
+});
+
+test("each form's sampling options reach the sampler", async () => {
+  const served = await serveTiny();
+  const model = await load(served.folder, { threads: 1 });
+  const settings = { seed: 3, steps: 6 };
+  const written = async (options: SampleOptions): Promise<string> => {
+    const [{ text }] = (await model.infill("the [[8]] fox", { ...settings, ...options })) as [{ text: string }];
+    return text.slice(4, 12);
+  };
+  const plain = await written({});
+  const cases: [Record<string, unknown>, SampleOptions][] = [
+    [{ temperature: 0 }, { topK: 1 }],
+    [{ temperature: 2 }, { temperature: 2 }],
+    [{ top_p: 0.2 }, { topP: 0.2 }],
+    [{ top_k: 2 }, { topK: 2 }],
+    [{ sampler: "first-hitting" }, { sampler: "first-hitting" }],
+    [{ sampler: "left-to-right" }, { sampler: "left-to-right" }],
+    [{ steps: 3 }, { steps: 3 }],
+    [{ seed: 4 }, { seed: 4 }],
+  ];
+  for (const [body, options] of cases) {
+    const expected = await written(options);
+    expect(expected, JSON.stringify(body)).not.toBe(plain);
+    const ask = async (path: string, form: object) => (await served.post(path, { ...form, ...settings, ...body })).json();
+    expect(await ask("/v1/infill", { template: "the [[8]] fox" })).toMatchObject({ texts: [{ text: `the ${expected} fox` }] });
+    expect(await ask("/v1/completions", { prompt: "the ", suffix: " fox", max_tokens: 8 })).toMatchObject({
+      choices: [{ text: expected }],
+    });
+    expect(await ask("/infill", { input_prefix: "the ", input_suffix: " fox", n_predict: 8 })).toMatchObject({ content: expected });
+  }
+  await model.dispose();
 });
 
 test("too many requests: 429 with Retry-After", async () => {
