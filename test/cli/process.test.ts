@@ -4,13 +4,12 @@ import { existsSync } from "node:fs";
 import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { temporaryFolder, writeTinyModel } from "./support.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const bin = join(root, "bin", "sedd.js");
 const built = existsSync(join(root, "dist", "cli", "main.js"));
-if (!built) console.warn("test/cli/process.test.ts skipped: dist/ is not built; npm run build");
 
 interface Ended {
   code: number | null;
@@ -73,7 +72,9 @@ const long = (model: string): string[] => [
   "--watch",
 ];
 
-describe.skipIf(!built)("sedd as a process", () => {
+describe("sedd as a process", () => {
+  beforeEach(({ skip }) => skip(!built, "dist/ is not built; npm run build"));
+
   test("help loads neither models nor the libraries for them", async () => {
     const hooks = `export async function load(url, context, next) { process.stderr.write(url + "\\n"); return next(url, context); }`;
     const { code, stderr } = await start(

@@ -164,7 +164,7 @@ describe("errors", () => {
   test("a request that took too long is not sent again by the client itself", async () => {
     const { address } = await serveTiny({ timeLimit: 0.2 });
     const client = new OpenAI({ apiKey: "none", baseURL: `${address}/v1`, maxRetries: 2 });
-    const slow = client.completions.create({ model: "tiny", prompt: "the", max_tokens: 250, steps: 4096 } as never);
+    const slow = client.completions.create({ model: "tiny", prompt: "the", max_tokens: 250, steps: 4096, n: 16 } as never);
     await expect(slow).rejects.toMatchObject({ status: 504, code: "timeout" });
     expect(await (await fetch(`${address}/metrics`)).text()).toContain(
       'sedd_http_requests_total{route="/v1/completions",status="504"} 1\n',
