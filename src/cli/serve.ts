@@ -56,13 +56,15 @@ docs/server.md says what is served. Example:
     .action(async ({ config, ...flags }: { config?: string; batching?: boolean }) => run(flags, config, io));
 
 async function run({ batching, ...flags }: Record<string, unknown>, config: string | undefined, io: Io): Promise<void> {
-  const [{ readSettings }, { serve }, { showingDownloads }] = await Promise.all([
+  const [{ readSettings, strayVariables, variables }, { serve }, { showingDownloads }] = await Promise.all([
     import("../server/settings.ts"),
     import("../server/server.ts"),
     import("./download-progress.ts"),
   ]);
   // Commander gives true where --no-batching is not there.
   const settings = await readSettings({ ...flags, ...(batching === false ? { batching } : {}) }, io.env, config);
+  const stray = strayVariables(io.env);
+  if (stray.length > 0) notice(io, `${stray.join(", ")}: not a setting of the server, ignored; there are ${variables.join(", ")}`);
   const server = await showingDownloads(io.stderr, (onProgress) => serve(settings, { log: io.stderr, signal: io.signal, onProgress }));
   notice(io, `${settings.model.join(", ")} on ${server.address} (/docs says how to ask); Ctrl-C stops`);
   if (!io.signal.aborted) await new Promise<void>((resolve) => io.signal.addEventListener("abort", () => resolve(), { once: true }));

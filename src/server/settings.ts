@@ -56,6 +56,7 @@ export type Settings = z.output<typeof schema>;
 const lists = new Set(["model", "corsOrigin"]);
 /** apiKey → SEDD_API_KEY. */
 const variableOf = (name: string): string => `SEDD_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+export const variables: readonly string[] = Object.keys(schema.shape).map(variableOf);
 const flagOf = (name: string): string => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 /**
@@ -90,6 +91,12 @@ export async function readSettings(
   const name = String(issue.path[0]);
   const value = name === "apiKey" ? "" : ` ${JSON.stringify(given[name])}`;
   throw new UserError(`${sources.get(name) ?? name}${value}: ${issue.message.replace(/^Invalid input: /, "")}`);
+}
+
+/** Variables that look like settings and are none: a misspelt SEDD_APIKEY would leave a server open. SEDD_CACHE is the cache's. */
+export function strayVariables(env: Readonly<Record<string, string | undefined>>): readonly string[] {
+  const known = new Set(["SEDD_CACHE", ...variables]);
+  return Object.keys(env).filter((name) => name.startsWith("SEDD_") && !known.has(name));
 }
 
 /** A variable's text as a configuration file would have it. */

@@ -297,8 +297,8 @@ test("each form's sampling options reach the sampler", async () => {
   const model = await load(served.folder, { threads: 1 });
   const settings = { seed: 3, steps: 6 };
   const written = async (options: SampleOptions): Promise<string> => {
-    const [{ text }] = (await model.infill("the [[8]] fox", { ...settings, ...options })) as [{ text: string }];
-    return text.slice(4, 12);
+    const [sample] = await model.infill("the [[8]] fox", { ...settings, ...options });
+    return sample!.text.slice(4, 12);
   };
   const plain = await written({});
   const cases: [Record<string, unknown>, SampleOptions][] = [

@@ -40,8 +40,13 @@ test("a real thread: the ai-sdk client completes and streams; the thread may be 
 test("sedd serve: says where, serves, stops in good order; a model that is not there, an address that is taken", async () => {
   const controller = new AbortController();
   const stderr = recorded();
-  const running = cli(["serve", "--port", "0", "--log-level", "silent", "--threads", "1"], { stderr, signal: controller.signal });
+  const running = cli(["serve", "--port", "0", "--log-level", "silent", "--threads", "1"], {
+    stderr,
+    signal: controller.signal,
+    env: { SEDD_APIKEY: "a-long-secret", SEDD_CACHE: "elsewhere", SEDD_ROWS: "4" },
+  });
   await expect.poll(() => stderr.text, { timeout: 20_000 }).toContain("http://127.0.0.1:");
+  expect(stderr.text).toMatch(/^sedd: SEDD_APIKEY: not a setting of the server, ignored; there are SEDD_HOST, .*SEDD_API_KEY.*\n/);
   const [address] = /http:\/\/[\d.]+:\d+/.exec(stderr.text)!;
   expect(await (await fetch(`${address}/ready`)).json()).toEqual({ status: "ready" });
   const taken = await cli(["serve", "--port", new URL(address).port, "--log-level", "silent"]);
