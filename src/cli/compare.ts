@@ -1,6 +1,6 @@
 /** `sedd compare`: trains several objectives on one trunk, measures them with one evaluator, and writes a report. What is done already is kept. */
 import { cpus } from "node:os";
-import { cores, joinPath } from "#platform";
+import { cores, exists, joinPath } from "#platform";
 import type { Define } from "./commands.ts";
 import { notice, type Io } from "./io.ts";
 import { defaultOut, filled } from "./options.ts";
@@ -37,6 +37,9 @@ async function run(given: string | undefined, { quick, out }: Options, io: Io): 
     ]);
   if (quick && given !== undefined) throw new UserError(`recipe ${given}: --quick has its own, ${QUICK}; give one of them`);
   const path = given ?? (quick ? QUICK : FULL);
+  // The package has the recipes, but not the texts that they name.
+  if (given === undefined && !(await exists(path)))
+    throw new UserError(`there is no ${path} here; the comparison runs in a checkout of the repository, or by a recipe of your own`);
   const recipe = await readComparison(path);
   const folder = out ?? defaultOut(path);
   const progress = new Map<string, ReturnType<typeof trainingProgress>>();

@@ -23,7 +23,7 @@ export async function generate(
   const settings = settingsOf(given);
   const model = await showingDownloads(io.stderr, (onProgress) => load(name, { device, weights, threads, signal, onProgress }));
   try {
-    if (!json || file !== undefined) void model.tokenizer; // without one there is no text to print or record: a UserError before anything is drawn
+    if (!json) void model.tokenizer; // without one there is no text to print: a UserError before anything is drawn
     const recorder = file === undefined ? undefined : record(model, { device, weights });
     const view = watch ? watchOf(model, settings.count, io) : stepCounter(io);
     let samples: Sample[];

@@ -1,6 +1,6 @@
 /** `sedd compare`: what is told while it goes, what is left to do after Ctrl-C, and what is refused. */
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { comparisonSetting } from "../evaluation/comparison-fixture.ts";
 import { cli, hasPipes, pipeIn, recorded, temporaryFolder } from "./support.ts";
 
@@ -42,6 +42,20 @@ test("a recipe that is missing, or beside --quick, is refused in one line", asyn
     stderr: expect.stringMatching(/^sedd: .*\/nowhere\.yaml.*\n$/),
   });
   expect(await cli(["compare", "x.yaml", "--quick"])).toMatchObject({ code: 2, stderr: expect.stringMatching(/^sedd: recipe x\.yaml: --quick has its own.*\n$/) }); // prettier-ignore
+});
+
+test("where the package's own recipe is not, it says where it is", async () => {
+  const here = process.cwd();
+  onTestFinished(() => process.chdir(here));
+  process.chdir(await temporaryFolder());
+  for (const [args, recipe] of [
+    [[], "recipes/compare.yaml"],
+    [["--quick"], "recipes/compare-quick.yaml"],
+  ] as const)
+    expect(await cli(["compare", ...args])).toEqual({
+      ...{ code: 2, stdout: "" },
+      stderr: `sedd: there is no ${recipe} here; the comparison runs in a checkout of the repository, or by a recipe of your own\n`,
+    });
 });
 
 test("a pipe is no training text", async ({ skip }) => {

@@ -243,15 +243,16 @@ test("on a terminal, standard error counts the steps and clears its line", async
   expect(screenOf(stderr.text, 80).lines).toEqual([expect.stringMatching(/^--- seed 7/), ""]);
 });
 
-test("a model without a tokenizer: --json tells its tokens; a text to print, to show or to record is refused before anything is drawn", async () => {
+test("a model without a tokenizer: --json tells its tokens, --record keeps them; a text to print or to show is refused before anything is drawn", async () => {
   const args = ["--model", fixturePath("sedd-absorb"), "--threads", "1", "--steps", "2", "--seed", "7"];
-  const { code, stdout, stderr } = await cli(["sample", ...args, "--length", "5", "--json"]);
+  const file = join(await temporaryFolder(), "run.jsonl");
+  const { code, stdout, stderr } = await cli(["sample", ...args, "--length", "5", "--json", "--record", file]);
   expect(code, stderr).toBe(0);
   const [sample] = jsonLines(stdout);
   expect(sample).toMatchObject({ text: "" });
   expect(sample!["tokens"]).toHaveLength(5);
-  const file = join(await temporaryFolder(), "run.jsonl");
-  for (const more of [[], ["--watch"], ["--json", "--record", file], ["--json", "--prompt", "a"]]) {
+  expect(await cli(["replay", file, "--verify"])).toMatchObject({ code: 0, stderr: expect.stringContaining("bit for bit") });
+  for (const more of [[], ["--watch"], ["--record", file], ["--json", "--prompt", "a"]]) {
     const refused = await cli(["sample", ...args, ...more]);
     expect([refused.code, refused.stdout]).toEqual([2, ""]);
     expect(refused.stderr).toMatch(/^sedd: model .*sedd-absorb: has no tokenizer\.json, so it takes and gives token ids only .*\n$/);
