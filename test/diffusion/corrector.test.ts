@@ -139,6 +139,26 @@ describe("first-hitting", () => {
     expect(rejects(counts, before)).toBe(true);
     expect(totalVariation(after, p0)).toBeLessThan(totalVariation(before, p0) / 2);
   });
+  it("in each of several sequences it redraws what that one has written, and nothing else", async () => {
+    const options = { noise: noises.loglinear, sampler: "first-hitting", length: 3, count: 50, seed: 4 } as const;
+    const score = denseScore(truth.score, truth.graph);
+    for (const positions of [1, 2]) {
+      let before: Int32Array = new Int32Array(0);
+      let redrawn = 0;
+      for await (const { kind, tokens, changed } of run(score, { ...options, corrector: { calls: 2, positions } })) {
+        if (kind === "correct") for (const at of changed) expect([before[at] === 3, tokens[at] === 3]).toEqual([false, false]);
+        if (kind === "correct") redrawn += changed.length;
+        before = tokens.slice();
+      }
+      expect(redrawn).toBeGreaterThan(50);
+    }
+  });
+  it("one event and one redrawn position a call sample p0 itself", async () => {
+    const options = { noise: noises.loglinear, sampler: "first-hitting", corrector: { calls: 2 }, count: 50_000 } as const;
+    const score = tableScore(truth, () => 1);
+    expect(rejects(await drawnCounts(truth, options, score), p0)).toBe(false);
+    expect(rejects(await drawnCounts(truth, { ...options, corrector: { calls: 2, positions: 3 } }, score), p0)).toBe(true);
+  });
   it("a time window goes by each sequence's own clock, so that sample i does not depend on the others", async () => {
     const options = { noise: noises.loglinear, sampler: "first-hitting", corrector: { from: 0.5 }, seed: 3, length: 3 } as const;
     const last = async (count: number) => {

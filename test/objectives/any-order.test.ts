@@ -41,6 +41,20 @@ test("the number of masks is even on 1 … D and stratified over the batch in an
   }
 });
 
+test("a step of several batches is one stratified draw: its windows' numbers of masks are those of one large batch", () => {
+  const [batch, length, batches] = [4, 24, 3];
+  const objective = anyOrder(plainConfig("ardm").network);
+  const tokens = textOf(batch * length);
+  const numbers = Array.from({ length: batches }, (_, k) => {
+    const { feeds } = objective.corrupt(tokens, { batch, length }, random(k), true, (k + 0.4) / batches);
+    return Array.from({ length: batch }, (_, r) =>
+      (feeds["tokens"] as Int32Array).subarray(r * length, (r + 1) * length).reduce((n, token) => n + Number(token === MASK), 0),
+    );
+  }).flat();
+  // 12 strata of two numbers of masks each; an offset of 0.4 takes the lower one.
+  expect(numbers.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 12 }, (_, stratum) => 1 + 2 * stratum));
+});
+
 describe("a network over three tokens and three positions", () => {
   const config = plainConfig("ardm", 4);
   const parameters = parametersOf(config);
