@@ -1,6 +1,5 @@
 /** `sedd compare`: trains several objectives on one trunk, measures them with one evaluator, and writes a report. What is done already is kept. */
-import { cpus } from "node:os";
-import { cores, exists, joinPath } from "#platform";
+import { exists, joinPath, machine } from "#platform";
 import type { Define } from "./commands.ts";
 import { notice, type Io } from "./io.ts";
 import { defaultOut, filled } from "./options.ts";
@@ -56,7 +55,7 @@ async function run(given: string | undefined, { quick, out }: Options, io: Io): 
       recipe,
       out: folder,
       command: `sedd compare ${path}${out === undefined ? "" : ` --out ${out}`}`,
-      machine: `${cpus()[0]?.model ?? "unknown processor"}, ${cores()} cores`,
+      machine: machine(),
       signal: io.signal,
       onTraining(name, steps, { done, total }) {
         say(`training ${done} of ${total}: ${name}, ${steps} steps`);

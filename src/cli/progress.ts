@@ -125,6 +125,7 @@ export function trainingProgress(
         if (!line) print(`${prefix}step ${metric.step}/${steps}  validation ${validated} nats a token`);
         return;
       }
+      if (metric.kind === "machine") return;
       const { step, tokens, seconds, loss } = metric;
       // Bias-corrected: the mean of what has been seen, while that is little.
       sum = SMOOTHING * sum + (1 - SMOOTHING) * loss;

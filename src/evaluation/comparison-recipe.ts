@@ -13,7 +13,7 @@ import { type Contestant, contestantNames } from "./report/schema.ts";
 const count = z.int().positive();
 /** Of a mean over so many there is an error. */
 const several = z.int().min(2);
-/** Noisy copies, or batches of texts, whose spread is an error that can be relied on: that of two may be any. */
+/** Noisy copies, repetitions, or batches of texts, whose spread is an error that can be relied on: that of two may be any. */
 const REPLICATES = 8;
 const BATCHES = 4;
 const relative = z.number().positive().lt(1);
@@ -46,9 +46,9 @@ const evaluation = section({
     most: several.default(64),
     error: relative.default(0.03),
   }).prefault({}),
-  mauve: section({ repetitions: several.default(10), clusters: several.optional() }).prefault({}),
+  mauve: section({ repetitions: z.int().min(REPLICATES).default(10), clusters: several.optional() }).prefault({}),
   /** Windows whose middle third is taken out, and noisy copies of each. */
-  infilling: section({ windows: several.default(64), samples: several.default(8) }).prefault({}),
+  infilling: section({ windows: several.default(64), samples: z.int().min(REPLICATES).default(REPLICATES) }).prefault({}),
   masked: section({
     rates: z.array(z.number().positive().max(1)).min(1).default([0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]),
     windows: several.default(128),
@@ -123,7 +123,15 @@ export async function readComparison(path: string): Promise<ComparisonRecipe> {
       throw new UserError(
         `${path}: evaluation.${key}.least: ${evaluation[key].least} will not do; an error needs ${BATCHES} batches, ${BATCHES * evaluation.batch} texts, at least`,
       );
-  const plans = new Map(names.map((name) => [name, planOf(path, name, training, { ...objectives[name], ...contestants[name] })] as const));
+  for (const key of ["likelihood", "generation", "quality"] as const)
+    if (evaluation[key].least > evaluation[key].most)
+      throw new UserError(
+        `${path}: evaluation.${key}.least: ${evaluation[key].least} is above most, ${evaluation[key].most}; raise most too`,
+      );
+  for (const key of ["name", "objective"])
+    if (key in training)
+      throw new UserError(`${path}: training.${key}: will not do; contestants have their own, and its keys stand under contestants`);
+  const plans = new Map(names.map((name) => [name, planOf(path, name, training, objectiveOf(path, name, contestants[name]!))] as const));
   const common = plans.get(names[0]!)!.recipe;
   return {
     contestants: plans,
@@ -133,6 +141,18 @@ export async function readComparison(path: string): Promise<ComparisonRecipe> {
     evaluation,
     written: result.data,
   };
+}
+
+/** A contestant's objective: what it is, and further keys of its own, none of which makes another of it. */
+function objectiveOf(path: string, name: Contestant, further: z.infer<typeof written>): { readonly kind: string } {
+  const own: Readonly<Record<string, string>> = objectives[name];
+  const fixed: Readonly<Record<string, string>> = own["kind"] === "sedd" ? { loss: "score-entropy", ...own } : own;
+  for (const [key, value] of Object.entries(further))
+    if (key in fixed && value !== fixed[key])
+      throw new UserError(
+        `${path}: contestants.${name}.${key}: ${JSON.stringify(value)} would make another contestant of it; leave it out`,
+      );
+  return { ...further, ...objectives[name] };
 }
 
 /** A judge that is trained by tokens is so among contestants that are trained by the clock, and the other way round. */
@@ -170,6 +190,8 @@ function planOf(path: string, name: string, training: Written["training"], objec
       where,
     );
   const timed = withSteps(TIMED_STEPS);
+  if (tokens === undefined && timed.windows.every(({ until }) => until !== undefined))
+    throw new UserError(`${where}: windows: all end, and how many steps the minutes are is not known beforehand; leave one without until`);
   return { recipe: tokens === undefined ? timed : withSteps(stepsFor(tokens, timed)), minutes };
 }
 

@@ -34,7 +34,7 @@ const FEATURES = "the judge's last hidden states, mean over a text's tokens, at 
 export async function comparisonReport(parts: ReportParts): Promise<Report> {
   const { recipe, contenders, reference } = parts;
   const all = [...contenders];
-  const machines = new Set(all.flatMap(([, { measured }]) => measured.quality.flatMap(({ machines }) => machines)));
+  const machines = new Set(all.flatMap(([, { measured }]) => machinesOf(measured)));
   const differences = trunkDifferences(all.map(([, { config }]) => config));
   return {
     version: 1,
@@ -48,6 +48,8 @@ export async function comparisonReport(parts: ReportParts): Promise<Report> {
     protocols: cards(parts),
   };
 }
+
+const machinesOf = ({ quality }: Measured): string[] => [...new Set(quality.map(({ machine }) => machine))];
 
 /** A judge of our own lies in a folder whose name says nothing. */
 const judgeName = ({ recipe, ground }: Pick<ReportParts, "recipe" | "ground">): string =>
@@ -70,6 +72,7 @@ function modelOf({ run, config, parameters, measured }: Contender, parts: Report
     differs,
     tokensSeen: run.tokens,
     trainingSeconds: run.seconds,
+    ...(run.machines.length > 0 && { trainedOn: run.machines }),
     likelihood: { protocol: "likelihood", kind, natsPerToken, bitsPerCharacter },
     curve: { protocol: "validation", ...run.curve },
     generation: textsOf(texts, judge, steps),
@@ -77,6 +80,7 @@ function modelOf({ run, config, parameters, measured }: Contender, parts: Report
     quality: {
       protocol: "quality",
       judge,
+      machines: machinesOf(measured),
       points: quality.map(({ steps, perplexity, unigramEntropy, seconds }) => ({ steps, perplexity, unigramEntropy, seconds })),
     },
     infilling: {
@@ -93,10 +97,13 @@ function modelOf({ run, config, parameters, measured }: Contender, parts: Report
   };
 }
 
-function speedOf({ quality }: Measured, contenders: ReportParts["contenders"], length: number): Model["speed"] {
-  const ar = contenders.get("ar")?.measured.quality.at(-1);
-  if (!ar) return { not: "ar, whose perplexity would be the mark, is not compared" };
-  const speed = speedAt(quality, ar, length);
+function speedOf(measured: Measured, contenders: ReportParts["contenders"], length: number): Model["speed"] {
+  const other = contenders.get("ar")?.measured;
+  const ar = other?.quality.at(-1);
+  if (!other || !ar) return { not: "ar, whose perplexity would be the mark, is not compared" };
+  const machines = new Set([...machinesOf(other), ...machinesOf(measured)]);
+  if (machines.size > 1) return { not: `its texts, or ar's, were written on several machines: ${[...machines].join("; ")}` };
+  const speed = speedAt(measured.quality, ar, length);
   return speed ? { protocol: "speed", ...speed } : { not: "does not reach ar's perplexity with the numbers of steps that were measured" };
 }
 

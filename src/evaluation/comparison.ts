@@ -8,7 +8,7 @@ import { withoutMark } from "../platform/utf8.ts";
 import type { CompileOptions } from "../tensor/index.ts";
 import { UnknownCharacterError } from "../text/character.ts";
 import { END_OF_TEXT } from "../text/interface.ts";
-import { loadTokenizer, type Tokenizer } from "../text/tokenizer.ts";
+import { fingerprint as tokenizerFingerprint, loadTokenizer, type Tokenizer } from "../text/tokenizer.ts";
 import type { Metric } from "../training/train.ts";
 import type { ComparisonRecipe, Plan } from "./comparison-recipe.ts";
 import { comparisonReport, type Contender } from "./comparison-report.ts";
@@ -118,7 +118,7 @@ async function measureAll(options: ComparisonOptions, trained: ReadonlyMap<Conte
   const runtime: CompileOptions = { threads: cores(), spinning: false };
   const judge = await loadJudge(typeof recipe.judge === "string" ? recipe.judge : joinPath(out, JUDGE), runtime);
   try {
-    const tokenizer = await loadTokenizer(joinPath(out, [...trained.keys()][0]!, "tokenizer.json"));
+    const tokenizer = await commonTokenizer([...trained.keys()].map((name) => joinPath(out, name)));
     const ground: Ground = {
       ...{ settings, judge, length, machine, signal },
       test: await readTest(recipe, tokenizer),
@@ -143,10 +143,24 @@ async function measureAll(options: ComparisonOptions, trained: ReadonlyMap<Conte
         await model.dispose();
       }
     }
-    return await comparisonReport({ ...options, ground, contenders, reference: await measureReference(ground, ofTest, out) });
+    return await comparisonReport({
+      ...options,
+      ground,
+      contenders,
+      reference: await measureReference(ground, ofTest, await tokenizerFingerprint(tokenizer), out),
+    });
   } finally {
     await judge.dispose();
   }
+}
+
+/** Windows are tokens of one text to all models alike. */
+async function commonTokenizer(folders: readonly string[]): Promise<Tokenizer> {
+  const all = await Promise.all(folders.map((folder) => loadTokenizer(joinPath(folder, "tokenizer.json"))));
+  const fingerprints = await Promise.all(all.map(tokenizerFingerprint));
+  const other = fingerprints.findIndex((one) => one !== fingerprints[0]);
+  if (other > 0) throw new UserError(`${folders[other]!}: has another tokenizer than ${folders[0]!}; train both with one`);
+  return all[0]!;
 }
 
 type JudgedWindow = JudgedText & { readonly judged: Judged };
@@ -163,10 +177,19 @@ async function judgeWindows({ test, settings, judge, signal }: Ground, tokenizer
 function measureReference(
   { test, settings, judge, training, length }: Ground,
   ofTest: () => Promise<readonly JudgedWindow[]>,
+  tokenizer: string | undefined,
   out: string,
 ): Promise<MeasuredTexts> {
   const { batch, generation } = settings;
-  const key = { test: test.fingerprint, training: training.fingerprint, judge: judge.weights, batch, length, least: generation.least };
+  const key = {
+    test: test.fingerprint,
+    tokenizer,
+    training: training.fingerprint,
+    judge: judge.weights,
+    batch,
+    length,
+    least: generation.least,
+  };
   return openStore(joinPath(out, "evaluation")).remember("test-text", key, async () => {
     const texts = await ofTest();
     const batches = Math.max(1, Math.floor(texts.length / batch));

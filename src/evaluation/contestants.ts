@@ -1,13 +1,13 @@
 /** The trainings of a comparison: each objective in a folder of its own, by the same `train` as `sedd train`, begun, gone on with, or done already. */
-import { joinPath, readText } from "#platform";
+import { exists, joinPath, makeFolder, readText, writeFileAtomic } from "#platform";
 import { UserError } from "../platform/errors.ts";
-import { checkSameTraining } from "../training/begin.ts";
+import { checkSameTraining, notThisRun } from "../training/begin.ts";
 import { hasCheckpoint, readProgress } from "../training/checkpoint.ts";
 import { METRICS, type Metric } from "../training/metrics.ts";
-import type { Recipe } from "../training/recipe.ts";
+import { checkRecipe, type Recipe } from "../training/recipe.ts";
 import { train } from "../training/train.ts";
 import { type Plan, TIMED_STEPS } from "./comparison-recipe.ts";
-import { isFinishedRun } from "./finished-run.ts";
+import { isFinishedRun, PLAN } from "./finished-run.ts";
 import type { Given, Model } from "./report/schema.ts";
 
 export interface TrainingOptions {
@@ -23,6 +23,8 @@ export interface Trained {
   /** Of its steps, had nothing else had the machine, as are the curve's. */
   readonly seconds: number;
   readonly curve: Omit<Given<Model["curve"]>, "protocol">;
+  /** Whose seconds these are; none where an older run did not write it down. */
+  readonly machines: readonly string[];
 }
 
 /** UserError where a folder holds the run of another recipe, in whatever key, or one that ended early and cannot go on. */
@@ -31,6 +33,7 @@ export async function checkRun({ recipe, minutes }: Plan, out: string): Promise<
   if (!finished && !(await hasCheckpoint(out))) return;
   // How many steps the minutes are, the run itself says; while it finds out, its learning rate does not fall.
   await checkSameTraining(recipe, out, minutes === undefined ? [] : ["schedule.steps", "schedule.decay"]);
+  await checkPlan({ recipe, minutes }, out);
   if (!finished || minutes !== undefined) return;
   const { step } = lastStep(await readMetrics(out));
   const { steps } = recipe.schedule;
@@ -38,6 +41,18 @@ export async function checkRun({ recipe, minutes }: Plan, out: string): Promise<
     throw new UserError(
       `${out}: a run that ended at step ${step} of ${steps}, without a checkpoint to go on from; give the whole run, or train in another folder`,
     );
+}
+
+const planned = ({ recipe, minutes }: Plan) => ({ minutes, decay: recipe.schedule.decay });
+
+async function checkPlan(plan: Plan, out: string): Promise<void> {
+  const path = joinPath(out, PLAN);
+  const begun = (await exists(path))
+    ? (JSON.parse(await readText(path)) as ReturnType<typeof planned>)
+    : planned({ ...plan, minutes: undefined });
+  for (const key of ["minutes", "decay"] as const)
+    if (plan.minutes !== begun.minutes || (plan.minutes !== undefined && planned(plan)[key] !== begun[key]))
+      throw notThisRun(`schedule.${key}`, planned(plan)[key], begun[key], out);
 }
 
 /**
@@ -49,13 +64,18 @@ export async function trainContestant({ recipe, minutes }: Plan, out: string, op
   await checkRun({ recipe, minutes }, out);
   if (await isFinishedRun(out)) options.onBegin?.(lastStep(await readMetrics(out)).step);
   else {
+    if (minutes !== undefined) {
+      await makeFolder(out);
+      await writeFileAtomic(joinPath(out, PLAN), `${JSON.stringify(planned({ recipe, minutes }))}\n`);
+    }
     const steps = minutes === undefined ? recipe.schedule.steps : await stepsWithin(minutes, recipe, out, options);
-    await trainTo({ ...recipe, schedule: { ...recipe.schedule, steps } }, out, options);
+    // Of so many steps, the windows are looked at for the first time.
+    await trainTo(checkRecipe({ ...recipe, schedule: { ...recipe.schedule, steps } }, out), out, options);
   }
   const metrics = await readMetrics(out);
   const { step, tokens } = lastStep(metrics);
   const clock = undisturbedClock(metrics);
-  return { tokens, seconds: clock(step), curve: curveOf(metrics, clock) };
+  return { tokens, seconds: clock(step), curve: curveOf(metrics, clock), machines: [...new Set(machinesOf(metrics))] };
 }
 
 async function trainTo(recipe: Recipe, out: string, { signal, onBegin, onMetric }: TrainingOptions): Promise<void> {
@@ -80,15 +100,19 @@ export const UNDISTURBED = 0.1;
 
 /**
  * Seconds of training at a step that the metrics tell of, had nothing disturbed it: each step as long as the slowest undisturbed one of its kind, which is its window's
- * length and its tokens. One that the metrics lack counts as one like the next.
+ * length, its tokens and its machine. One that the metrics lack counts as one like the next.
  */
 export function undisturbedClock(metrics: readonly Metric[]): (step: number) => number {
   const lengths = new Map<string, number[]>();
   const seen: { readonly step: number; readonly missing: number; readonly kind: string }[] = [];
   let before = { step: 0, tokens: 0, seconds: 0 };
-  for (const { step, tokens, seconds, length } of stepsOf(metrics)) {
+  let machine = "";
+  for (const metric of metrics) {
+    if (metric.kind === "machine") machine = machineOf(metric);
+    if (metric.kind !== "step") continue;
+    const { step, tokens, seconds, length } = metric;
     const steps = step - before.step;
-    const kind = `${length} ${Math.round((tokens - before.tokens) / steps)}`;
+    const kind = `${length} ${Math.round((tokens - before.tokens) / steps)} ${machine}`;
     if (!lengths.has(kind)) lengths.set(kind, []);
     if (steps === 1) lengths.get(kind)!.push(seconds - before.seconds);
     seen.push({ step, missing: steps, kind });
@@ -116,6 +140,10 @@ function curveOf(metrics: readonly Metric[], clock: (step: number) => number): T
   };
 }
 
+const machineOf = ({ machine, threads }: Extract<Metric, { kind: "machine" }>): string =>
+  `${machine}, ${threads} thread${threads > 1 ? "s" : ""}`;
+const machinesOf = (metrics: readonly Metric[]): string[] =>
+  metrics.flatMap((metric) => (metric.kind === "machine" ? [machineOf(metric)] : []));
 const stepsOf = (metrics: readonly Metric[]) => metrics.filter((metric) => metric.kind === "step");
 const lastStep = (metrics: readonly Metric[]) => stepsOf(metrics).at(-1)!;
 

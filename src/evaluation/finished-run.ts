@@ -10,6 +10,9 @@ import { METRICS, metricsAt } from "../training/metrics.ts";
 import { readRecipe } from "../training/recipe.ts";
 import { outstanding } from "../training/train.ts";
 
+/** What a run of so many minutes is, which its recipe, in steps, does not say. */
+export const PLAN = "plan.json";
+
 export async function isFinishedRun(folder: string): Promise<boolean> {
   if (await hasCheckpoint(folder)) return false;
   const files = await Promise.all(["config.json", "model.safetensors", METRICS].map((name) => exists(joinPath(folder, name))));
@@ -24,5 +27,7 @@ export async function writeFinishedRun(run: string, out: string): Promise<void> 
   if (outstanding(recipe, step, await metricsAt(run, step)).validation)
     throw new UserError(`${run}: its last validation was interrupted; going on with the training makes up for it`);
   await saveModel(out, { ...(await readModel(run)), dtype: "F16" });
-  for (const name of ["recipe.yaml", METRICS]) await writeFileAtomic(joinPath(out, name), await readText(joinPath(run, name)));
+  for (const name of ["recipe.yaml", METRICS, PLAN])
+    if (name !== PLAN || (await exists(joinPath(run, name))))
+      await writeFileAtomic(joinPath(out, name), await readText(joinPath(run, name)));
 }

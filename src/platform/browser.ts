@@ -188,6 +188,8 @@ export const baseName = (path: string): string => path.replace(/\/+$/, "").repla
 export const dirName = (path: string): string => /^(.*[^/])\/+[^/]+\/*$/.exec(path)?.[1] ?? (path.startsWith("/") ? "/" : ".");
 export const cores = (): number => globalThis.navigator?.hardwareConcurrency ?? 1;
 
+export const machine = (): string => `a browser, ${cores()} cores`;
+
 export const macrotask = (): Promise<void> =>
   new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();

@@ -5,7 +5,7 @@
 import { constants } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs/promises";
-import { availableParallelism, homedir } from "node:os";
+import { availableParallelism, cpus, homedir } from "node:os";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -174,6 +174,7 @@ export const joinPath = (...parts: string[]): string => join(...parts);
 export const baseName = (path: string): string => basename(path);
 export const dirName = (path: string): string => dirname(path);
 export const cores = (): number => availableParallelism();
+export const machine = (): string => `${cpus()[0]?.model.trim() || "unknown processor"}, ${cores()} cores`;
 export const macrotask = (): Promise<void> => setImmediate();
 export function cacheFolder(): string {
   const { SEDD_CACHE: own, XDG_CACHE_HOME: shared } = process.env;

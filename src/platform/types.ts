@@ -75,6 +75,8 @@ export interface Platform {
   dirName(path: string): string;
   /** How many processor cores this process may use. */
   cores(): number;
+  /** The processor and its cores, in words. */
+  machine(): string;
   /** Lets timers, messages and signals in: a promise alone would not. */
   macrotask(): Promise<void>;
   /**

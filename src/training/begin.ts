@@ -118,10 +118,13 @@ export async function checkSameRun(recipe: Recipe, out: string): Promise<void> {
   }
   const begun = valueAt(stored, ["tokenizer"]);
   if (!difference(recipe.tokenizer, begun, "")) return;
-  const own = await fingerprint(await loadTokenizer(joinPath(out, "tokenizer.json")));
-  if (typeof recipe.tokenizer !== "string" || (await fingerprint(await loadTokenizer(recipe.tokenizer))) !== own) {
+  if (typeof recipe.tokenizer !== "string" || !(await sameTokenizer(recipe.tokenizer, out)))
     throw notThisRun("tokenizer", recipe.tokenizer, begun, out);
-  }
+}
+
+async function sameTokenizer(path: string, out: string): Promise<boolean> {
+  const [given, own] = await Promise.all([path, joinPath(out, "tokenizer.json")].map(async (one) => fingerprint(await loadTokenizer(one))));
+  return given === own;
 }
 
 /** Sections that change nothing of what a run learns, and the tokenizer, which is the same if its tokens are. */
@@ -136,6 +139,11 @@ const asideKeys = ["name", "samples", "checkpoint", "tokenizer"];
 export async function checkSameTraining(recipe: Recipe, out: string, free: readonly string[] = []): Promise<void> {
   await checkSameRun(recipe, out);
   const path = joinPath(out, "recipe.yaml");
+  // Under the same name may lie another tokenizer by now.
+  if (typeof recipe.tokenizer === "string" && !(await sameTokenizer(recipe.tokenizer, out)))
+    throw new UserError(
+      `tokenizer: ${recipe.tokenizer} is another one by now than the run in ${out} was begun with; bring that back, or train in another folder`,
+    );
   // Read as a recipe, so that a key that is newer than the run has its default.
   const stored = checkRecipe(await readYaml(path), path);
   const wherever = ({ data, ...rest }: Recipe) => ({
@@ -147,7 +155,7 @@ export async function checkSameTraining(recipe: Recipe, out: string, free: reado
   if (other) throw notThisRun(other.key, other.a, other.b, out);
 }
 
-const notThisRun = (key: string, given: unknown, own: unknown, out: string): UserError =>
+export const notThisRun = (key: string, given: unknown, own: unknown, out: string): UserError =>
   new UserError(
     `${key}: ${show(given)}, but the run in ${out} (${CHECKPOINT}) was begun with ${show(own)}; resume with that, or begin another run`,
   );

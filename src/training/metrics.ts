@@ -25,7 +25,9 @@ export type Metric =
       readonly natsPerToken: number;
       readonly standardError: number;
     }
-  | { readonly kind: "sample"; readonly step: number; readonly seed: number; readonly text: string };
+  | { readonly kind: "sample"; readonly step: number; readonly seed: number; readonly text: string }
+  /** What the steps after `step` are computed on: whose seconds theirs are. */
+  | { readonly kind: "machine"; readonly step: number; readonly machine: string; readonly threads: number };
 
 export const METRICS = "metrics.jsonl";
 

@@ -1,5 +1,5 @@
 /** The training loop: batch → corruption → gradients → update, with validation, samples and checkpoints at their intervals. */
-import { cores, joinPath, lockFolder, macrotask, makeFolder } from "#platform";
+import { cores, joinPath, lockFolder, machine, macrotask, makeFolder } from "#platform";
 import { noiseFrom } from "../diffusion/noise.ts";
 import { run } from "../diffusion/sampler.ts";
 import { weightsIn } from "../formats/hub.ts";
@@ -109,7 +109,8 @@ async function loop(
   const { steps } = recipe.schedule;
   const { accumulate } = recipe.batch;
   const length = lengthOf(recipe);
-  const runtime: CompileOptions = { threads: recipe.threads ?? cores(), spinning: true, flushDenormals: true };
+  const threads = recipe.threads ?? cores();
+  const runtime: CompileOptions = { threads, spinning: true, flushDenormals: true };
   const disposables: { dispose(): Promise<void> }[] = [];
   const own = <T extends { dispose(): Promise<void> }>(value: T): T => {
     disposables.push(value);
@@ -189,6 +190,7 @@ async function loop(
       }
     };
 
+    if (step < steps) await record({ kind: "machine", step, machine: machine(), threads });
     await report(left);
     while (step < steps && !signal?.aborted) {
       const number = step + 1;

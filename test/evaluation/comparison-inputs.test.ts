@@ -3,10 +3,12 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { readComparison } from "../../src/evaluation/comparison-recipe.ts";
+import { writeFinishedRun } from "../../src/evaluation/finished-run.ts";
 import type { MeasuredLikelihood } from "../../src/evaluation/measures/likelihood.ts";
 import { openStore } from "../../src/evaluation/store.ts";
 import { UserError } from "../../src/platform/errors.ts";
 import { exists } from "../../src/platform/node.ts";
+import { trainTokenizer } from "../../src/text/train-tokenizer.ts";
 import { temporaryFolder, text } from "../training/support.ts";
 import { comparisonSetting, runComparison, type Setting, type tinyComparison } from "./comparison-fixture.ts";
 
@@ -42,6 +44,22 @@ test.each<[string, Change, RegExp]>([
     "too few noisy copies for an error",
     ({ evaluation }) => (evaluation["likelihood"] = { least: 2 }),
     /evaluation\.likelihood\.least: .*8/,
+  ],
+  [
+    "a key that makes another contestant of it",
+    ({ contestants }) => (contestants["sedd-absorb"] = { loss: "l2" }),
+    /contestants\.sedd-absorb\.loss: "l2" would make another contestant of it; leave it out/,
+  ],
+  ["an objective for all", ({ training }) => (training["objective"] = { parameterization: "score" }), /training\.objective: will not do/],
+  [
+    "fewer texts at most than at least",
+    ({ evaluation }) => (evaluation["generation"] = { least: 300 }),
+    /evaluation\.generation\.least: 300 is above most, 256; raise most too/,
+  ],
+  [
+    "windows that all end, where the steps are not known beforehand",
+    ({ training }) => Object.assign(training, { schedule: { minutes: 1 }, windows: [{ length: 16, until: 100 }] }),
+    /training \(sedd-absorb\): windows: all end/,
   ],
   ["a key of the judge", (recipe) => (recipe.judge = { steps: 3 }), /judge/],
   [
@@ -103,6 +121,39 @@ test.each<[string, string, string, RegExp]>([
   await runComparison(setting);
   writeFileSync(setting.recipe, readFileSync(setting.recipe, "utf8").replace(was, is));
   await refused(setting, message);
+});
+
+test.each([
+  ["minutes: 0.02", "minutes: 0.01", /schedule\.minutes: 0\.01, but the run in .*ar .* was begun with 0\.02/],
+  ["decay: linear", "decay: cosine", /schedule\.decay: "cosine", but the run in .*ar .* was begun with "linear"/],
+  ["minutes: 0.02", "tokens: 256", /schedule\.\w+: .* but the run in .*ar .* was begun with/],
+])("a run of so many minutes is of its recipe: %s is not %s, be it finished or not", async (was, is, message) => {
+  const setting = comparisonSetting((recipe) => {
+    recipe.contestants = { ar: {} };
+    recipe.training["schedule"] = { minutes: 0.02, warmup: 2, decay: "linear" };
+  });
+  await runComparison(setting);
+  const finished = join(setting.folder, "finished");
+  for (const name of ["ar", "judge"]) await writeFinishedRun(join(setting.out, name), join(finished, name));
+  await runComparison({ ...setting, out: finished });
+  writeFileSync(setting.recipe, readFileSync(setting.recipe, "utf8").replace(was, is));
+  for (const out of [setting.out, finished]) await refused({ ...setting, out }, message);
+});
+
+test("a tokenizer that is another one by now, under the name that runs were begun with, is refused", async () => {
+  const path = join(temporaryFolder(), "tokenizer.json");
+  const write = async (kind: "character" | "bpe", corpus: string) =>
+    writeFileSync(path, JSON.stringify((await trainTokenizer({ files: [corpus], kind, size: 280 })).toJSON()));
+  let corpus = "";
+  const setting = comparisonSetting((recipe) => {
+    recipe.contestants = { ar: {} };
+    recipe.training["tokenizer"] = path;
+    [corpus] = (recipe.training["data"] as { train: [string] }).train;
+  });
+  await write("character", corpus);
+  await runComparison(setting);
+  await write("bpe", corpus);
+  await refused(setting, /^tokenizer: .*tokenizer\.json is another one by now than the run in .*ar was begun with/);
 });
 
 test("passes of a size of their own count as they are; the separator of documents is the end-of-text token in the test text too", async () => {

@@ -35,6 +35,12 @@ test("steps of several window lengths, or of passes of several sizes, have each 
   expect([clock(20), clock(60)].map((value) => Number(value.toFixed(9)))).toEqual([4, 44]);
 });
 
+test("steps on another machine have a pace of their own", () => {
+  const [here, there] = ["here", "there"].map((machine, i): Metric => ({ kind: "machine", step: 20 * i, machine, threads: 1 }));
+  const run = steps(...Array.from({ length: 60 }, (_, i) => ({ seconds: i < 20 ? 1 : 0.2 })));
+  expect(undisturbedClock([here!, ...run.slice(0, 20), there!, ...run.slice(20)])(60)).toBeCloseTo(28, 10);
+});
+
 test("validations, and a step that the log lacks, are no steps", () => {
   const [first, , third, fourth] = steps(...Array.from({ length: 4 }, () => ({ seconds: 2 })));
   const validation: Metric = {

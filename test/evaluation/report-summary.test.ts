@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { difference, interpolate, meeting, order } from "../../src/evaluation/report/compare.ts";
 import type { Estimate, Report } from "../../src/evaluation/report/schema.ts";
+import { figures } from "../../src/evaluation/report/figures.ts";
 import { ranking, summary } from "../../src/evaluation/report/summary.ts";
 import { syntheticReport } from "./report-fixture.ts";
 
@@ -49,10 +50,53 @@ describe("curves", () => {
     expect(sameQuality!.seconds).toBeCloseTo(0.64, 9);
   });
   it("do not meet what lies beyond them", () => {
-    expect(meeting(law, { ...ar, perplexity: e(10), seconds: e(0.01) })).toEqual({});
-    const already = meeting(law, { ...ar, perplexity: e(500) }).sameQuality!;
+    expect(meeting(law, { ...ar, perplexity: e(10), seconds: e(0.01) })).toEqual({ certain: false });
+    const { sameQuality: already, certain } = meeting(law, { ...ar, perplexity: e(500) }) as Required<ReturnType<typeof meeting>>;
+    expect(certain).toBe(true);
     expect(already.steps).toBeCloseTo(4, 9);
     expect(already.seconds).toBeCloseTo(0.04, 9);
+  });
+});
+
+describe("reaching another's perplexity", () => {
+  const plateau = (last: Estimate) => ({
+    points: [e(90, 2), e(52, 2.2), last].map((perplexity, i) => ({
+      steps: 4 ** (i + 1),
+      perplexity,
+      unigramEntropy: e(5),
+      seconds: e(4 ** i),
+    })),
+  });
+  const ar = { steps: 128, perplexity: e(49.2, 1.9), unigramEntropy: e(5), seconds: e(1) };
+  it("counts as far as the errors tell, and does not turn on the last digit", () => {
+    for (const last of [49.1, 49.3]) {
+      const { sameQuality, certain } = meeting(plateau(e(last, 2)), ar);
+      expect([sameQuality!.steps, sameQuality!.seconds].map(Math.round)).toEqual([16, 4]);
+      expect(certain).toBe(false);
+    }
+    expect(meeting(plateau(e(40, 2)), ar)).toMatchObject({ sameQuality: { steps: expect.closeTo(16.2, 0) }, certain: true });
+    expect(meeting({ points: plateau(e(40, 2)).points.slice(0, 1) }, ar)).not.toHaveProperty("sameQuality");
+  });
+  it("is told so", () => {
+    const report = syntheticReport();
+    const { judge } = report.models.ar!.quality as { judge: string };
+    report.models.ar!.quality = { protocol: "quality", judge, points: [ar] };
+    const told = (last: Estimate): string => {
+      report.models["sedd-absorb"]!.quality = { protocol: "quality", judge, ...plateau(last) };
+      return sentencesOf(report, "Steps and time").find(
+        (sentence) => sentence.includes("ar's perplexity") || sentence.includes("ar's at"),
+      )!;
+    };
+    expect(told(e(49.1, 2))).toBe(
+      "sedd-absorb's perplexity cannot be told apart from ar's at about 16 steps, in 4 times ar's time, nor is it lower with any number of steps that was measured.",
+    );
+    expect(told(e(40, 2))).toBe("sedd-absorb comes down to ar's perplexity at about 16 steps, in 4 times ar's time.");
+    report.models.ar!.quality.machines = ["one"];
+    (report.models["sedd-absorb"]!.quality as { machines: readonly string[] }).machines = ["two"];
+    expect(sentencesOf(report, "Steps and time").slice(0, 2)).toEqual([
+      "sedd-absorb and ar wrote on several machines, whose seconds do not compare: one and two.",
+      "sedd-absorb comes down to ar's perplexity at about 16 steps.",
+    ]);
   });
 });
 
@@ -127,11 +171,21 @@ describe("the summary", () => {
     expect(sentencesOf(report, "Equal tokens")).toEqual([
       "After 1M tokens of training, on the validation text: ar has the lowest number: 6 nats per token, exact.",
       "ardm is higher than ar by 0.7; both are exact.",
+      "Not at the end of their own schedules then, which would have brought them lower: ardm.",
     ]);
     expect(sentencesOf(report, "Equal wall-clock")).toEqual([
       "After 1.67\u00a0min of training, on the validation text: ardm has the lowest number: 6.2 nats per token, exact.",
       "ar is higher than ardm by 0.3; both are exact.",
+      "Not at the end of their own schedules then, which would have brought them lower: ar.",
     ]);
+    report.models.mlm = { ...report.models.mlm!, curve: { ...curve(3_000_000, 900, 7), points: curve(3_000_000, 900, 7).points.slice(1) } };
+    expect(sentencesOf(report, "Equal tokens").at(-1)).toBe("Not validated so early: mlm.");
+    // Seconds of another machine say nothing.
+    report.models.ar!.trainedOn = ["one", "two"];
+    expect(sentencesOf(report, "Equal wall-clock")).toEqual([
+      "The models were trained on several machines, whose seconds do not compare: one and two.",
+    ]);
+    expect(figures(report).likelihood.map(({ id }) => id)).toEqual(["training-tokens"]);
   });
 
   it("names the masking rates at which BERT is better, worse, or neither", () => {

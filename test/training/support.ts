@@ -102,8 +102,9 @@ export const metricsOf = (out: string): Metric[] =>
     .split("\n")
     .map((line) => JSON.parse(line) as Metric);
 
-/** Metrics without the clock. */
-export const timeless = (out: string): Metric[] => metricsOf(out).map((metric) => ({ ...metric, seconds: 0 }));
+/** Metrics without the clock, and without whose it is: a run that was resumed says so again. */
+export const timeless = (out: string): Metric[] =>
+  metricsOf(out).flatMap((metric) => (metric.kind === "machine" ? [] : [{ ...metric, seconds: 0 }]));
 
 /** A run's raw weights. */
 export const parametersOf = async (out: string): Promise<Float32Array> => (await readModel(out, "raw")).parameters;

@@ -1,4 +1,5 @@
 /** A training run's folder: what a run writes, what stops it, and what a stopped run leaves. */
+import { machine } from "#platform";
 import { execFileSync } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -31,7 +32,9 @@ test("a run writes steps, validation, samples, and a folder that loads: average 
     interrupted: false,
   });
   expect(metricsOf(out)).toEqual(seen);
+  expect(seen[0]).toEqual({ kind: "machine", step: 0, machine: machine(), threads: recipe.threads });
   expect(seen.map(({ kind, step }) => `${kind} ${step}`)).toEqual([
+    "machine 0",
     "step 1",
     "step 2",
     "validation 2",
@@ -167,7 +170,7 @@ test("a signal before the first step saves step 0; during validation or samples 
   };
   const out = join(folder, "late");
   expect(await train({ recipe, out, signal: late.signal, onMetric })).toEqual({ step: 1, interrupted: true });
-  expect(metricsOf(out).map(({ kind }) => kind)).toEqual(["step"]);
+  expect(metricsOf(out).map(({ kind }) => kind)).toEqual(["machine", "step"]);
 });
 
 test("a huge learning rate stops with the step and the last good checkpoint, which stays as it was", async () => {

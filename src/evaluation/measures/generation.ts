@@ -1,6 +1,7 @@
 /** What a model writes: how a judge likes it, how varied it is, and what of it stands word for word in the training text. */
 import { distinctShare, repetitionShare, unigramEntropy } from "../diversity.ts";
 import { meanOf, perplexityOf, quotientOf } from "../estimates.ts";
+import { END_OF_TEXT } from "../../text/interface.ts";
 import { overlapFinder } from "../overlap.ts";
 import type { Estimate } from "../report/schema.ts";
 import type { Batch } from "./texts.ts";
@@ -33,7 +34,8 @@ export async function measureTexts(batches: readonly Pick<Batch, "texts">[], tra
     ...readabilityOf(batches),
     bitsPerCharacter: quotientOf(
       texts.map(({ judged }) => judged.nats / Math.LN2),
-      texts.map(({ text }) => [...text].length),
+      // End-of-text is no text, though it is spelled here; its nats count.
+      texts.map(({ text }) => [...text.replaceAll(END_OF_TEXT, "")].length),
     ),
     distinct: sizes.map((n) => ({
       n,

@@ -45,8 +45,10 @@ export function interpolate(points: readonly CurvePoint[], x: number): (Estimate
 export interface Meeting {
   /** Steps that take as long as the other's text, and the perplexity they give; `undefined` where no number of steps that was measured takes so long. */
   readonly sameTime?: { readonly steps: number; readonly perplexity: Estimate };
-  /** The fewest steps that reach the other's perplexity, and what they take; `undefined` where none that was measured does. */
+  /** The fewest steps whose perplexity is not above the other's, as far as errors tell, and what they take; `undefined` where none that was measured is. */
   readonly sameQuality?: { readonly steps: number; readonly seconds: number };
+  /** Whether some number of steps has a perplexity below the other's, beyond the errors. */
+  readonly certain: boolean;
 }
 
 type Quality = Given<Model["quality"]>;
@@ -61,9 +63,8 @@ export function meeting({ points }: Pick<Quality, "points">, other: QualityPoint
   const perplexity = interpolate(perplexities, at);
   const steps = interpolate(bySeconds(stepsOf), at);
   const clock = Math.hypot(...[other, points[0]!].map(({ seconds }) => logOf(seconds).standardError));
-  const target = Math.log(other.perplexity.value);
-  const reached = perplexities.findIndex(({ y }) => y.value <= target);
-  const [a, b] = [Math.max(0, reached - 1), reached];
+  const orders = points.map((point) => order(point.perplexity, other.perplexity));
+  const reached = orders.findIndex((one) => one <= 0);
   return {
     ...(perplexity &&
       steps && {
@@ -72,14 +73,15 @@ export function meeting({ points }: Pick<Quality, "points">, other: QualityPoint
           perplexity: exponential({ ...perplexity, standardError: Math.hypot(perplexity.standardError, perplexity.slope * clock) }),
         },
       }),
-    ...(reached >= 0 && { sameQuality: crossing(points[a]!, points[b]!, target) }),
+    ...(reached >= 0 && { sameQuality: crossing(points[Math.max(0, reached - 1)]!, points[reached]!, other.perplexity.value) }),
+    certain: orders.includes(-1),
   };
 }
 
-/** Where the line between two points (in logarithms) comes down to a perplexity's logarithm. */
-function crossing(a: QualityPoint, b: QualityPoint, target: number): { steps: number; seconds: number } {
-  const [from, to] = [a, b].map(({ perplexity }) => Math.log(perplexity.value)) as [number, number];
-  const share = from === to ? 1 : (target - from) / (to - from);
+/** Where the line between two points (in logarithms) comes down to a perplexity; the second one, where that is still above it. */
+function crossing(a: QualityPoint, b: QualityPoint, perplexity: number): { steps: number; seconds: number } {
+  const [from, to, target] = [a.perplexity.value, b.perplexity.value, perplexity].map(Math.log) as [number, number, number];
+  const share = to >= target || from === to ? 1 : (target - from) / (to - from);
   const between = (one: number, two: number): number => Math.exp(Math.log(one) + share * Math.log(two / one));
   return { steps: between(a.steps, b.steps), seconds: between(a.seconds.value, b.seconds.value) };
 }

@@ -1,4 +1,5 @@
 /** Which plots a report has: each from the sections that models have, none where there are none. */
+import { trainingMachines, writingMachines } from "./clocks.ts";
 import { meeting } from "./compare.ts";
 import { compact, duration, percent } from "./numbers.ts";
 import type { Axis, Plot, Point, Series } from "./plot.ts";
@@ -11,11 +12,11 @@ export type Topic = "likelihood" | "quality" | "masked" | "infilling";
 export function figures(report: Report): Record<Topic, Plot[]> {
   const drawn = ({ series }: Plot): boolean => series.length > 0;
   return {
-    likelihood: [training(report, "tokens"), training(report, "seconds")].filter(drawn),
+    likelihood: [training(report, "tokens"), ...(trainingMachines(report).length > 1 ? [] : [training(report, "seconds")])].filter(drawn),
     quality: [
       quality(report, "perplexity", "steps"),
       quality(report, "unigramEntropy", "steps"),
-      quality(report, "perplexity", "seconds"),
+      ...(writingMachines(report).length > 1 ? [] : [quality(report, "perplexity", "seconds")]),
     ].filter(drawn),
     masked: [masked(report, "crossEntropy"), masked(report, "accuracy")].filter(drawn),
     infilling: [infilling(report)].filter(drawn),
@@ -55,7 +56,7 @@ function quality(report: Report, what: "perplexity" | "unigramEntropy", by: "ste
     draw: name === "ar" ? "level" : "line",
   }));
   const rings =
-    ar && what === "perplexity"
+    ar && what === "perplexity" && writingMachines(report).length <= 1
       ? sections.flatMap(([name, section]) => {
           const { sameTime } = name === "ar" ? {} : meeting(section, ar);
           return sameTime ? [{ x: by === "steps" ? sameTime.steps : ar.seconds.value, y: sameTime.perplexity.value }] : [];

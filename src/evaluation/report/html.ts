@@ -87,8 +87,9 @@ export async function reportPage(report: Report): Promise<string> {
         </nav>
         ${heading("summary")}
         <p>
-          ± is one standard error. Differences count from two combined standard errors on. The errors are those of measuring (noise, orders,
-          samples) with the test text fixed; each model was trained once, so what another seed of training would change is not in them.
+          ± is one standard error. Differences count from two combined standard errors on. What an error is of (noise with the test text
+          fixed, samples, windows, halves of both), the protocol card of its number says; each model was trained once, so what another seed
+          of training would change is in none of them.
         </p>
         ${summary(report).map(
           ({ heading, sentences }) =>

@@ -20,6 +20,7 @@ const share = z.number().min(0).max(1);
 const seconds = z.number().min(0);
 const count = z.int().min(0);
 const steps = z.int().positive();
+const machines = z.array(z.string()).readonly();
 const list = <T extends z.ZodType>(item: T) => z.array(item).min(1).readonly();
 
 /** 0 is the standard error of an exact value. */
@@ -72,6 +73,8 @@ const model = z.strictObject({
   differs: z.string(),
   tokensSeen: count,
   trainingSeconds: seconds,
+  /** Whose seconds they are, where the runs wrote it down. */
+  trainedOn: machines.optional(),
   /** Of the test file. */
   likelihood: section({ kind, natsPerToken: estimate, bitsPerCharacter: estimate }),
   /** Validation while training, in its order. */
@@ -82,6 +85,8 @@ const model = z.strictObject({
   /** By number of steps, ascending; `ar` has one point, a step a token. `seconds` are those of one text. */
   quality: section({
     judge: z.string(),
+    /** Whose seconds they are. */
+    machines: machines.optional(),
     points: list(z.strictObject({ steps, perplexity: positive, unigramEntropy: estimate, seconds: positive })),
   }),
   /** Nats per token of the true middle, given both sides or the left side alone. */

@@ -2,6 +2,7 @@
  * The report in words, computed from its numbers. What it says is no more than the errors allow: a difference counts from THRESHOLD combined standard errors on,
  * an upper bound that is higher proves nothing, and numbers that measure different things are not ordered.
  */
+import { trainingMachines, writingMachines } from "./clocks.ts";
 import { THRESHOLD, difference, interpolate, meeting, order, timesError } from "./compare.ts";
 import { compact, duration, listed, percent, withError } from "./numbers.ts";
 import { type Contestant, type Estimate, type Given, type Kind, type Model, type Report, contestantNames, given, kinds } from "./schema.ts";
@@ -114,11 +115,37 @@ function equal(report: Report, by: "tokens" | "seconds", show: (amount: number) 
   });
   const heading = by === "tokens" ? "Equal tokens" : "Equal wall-clock";
   if (entries.length < 2) return { heading, sentences: [] };
+  const machines = by === "tokens" ? [] : trainingMachines(report);
+  if (machines.length > 1)
+    return { heading, sentences: [`The models were trained on several machines, whose seconds do not compare: ${listed(machines)}.`] };
   const [first, ...others] = ranking(entries, "nats per token");
   return {
     heading,
-    sentences: [`After ${show(amount)}${by === "tokens" ? " tokens" : ""} of training, on the validation text: ${first}`, ...others],
+    sentences: [
+      `After ${show(amount)}${by === "tokens" ? " tokens" : ""} of training, on the validation text: ${first}`,
+      ...others,
+      ...cutShort(curves, by, amount),
+      ...(entries.some(({ estimate }) => estimate.standardError > 0)
+        ? [
+            "Errors here are over windows of that text, the same for all models, but taken as independent: of a difference they are too large.",
+          ]
+        : []),
+    ],
   };
+}
+
+/** Who had not come to the end of its training at `amount`, or had not begun to be measured. */
+function cutShort(curves: readonly (readonly [string, Given<Model["curve"]>])[], by: "tokens" | "seconds", amount: number): string[] {
+  const named = (which: (points: Given<Model["curve"]>["points"]) => boolean): string =>
+    listed(curves.filter(([, { points }]) => which(points)).map(([name]) => name));
+  const [running, late] = [
+    named((points) => points[0]![by] <= amount && points.at(-1)![by] > 1.1 * amount),
+    named((points) => points[0]![by] > amount),
+  ];
+  return [
+    ...(running ? [`Not at the end of their own schedules then, which would have brought them lower: ${running}.`] : []),
+    ...(late ? [`Not validated so early: ${late}.`] : []),
+  ];
 }
 
 /** Perplexity by judge, and what the entropy beside it says. */
@@ -146,23 +173,32 @@ function generation(report: Report): string[] {
   });
 }
 
-function stepsAndTime({ models }: Report): string[] {
+function stepsAndTime(report: Report): string[] {
+  const { models } = report;
   const ar = given(models.ar?.quality);
   if (!ar) return [];
   const other = ar.points.at(-1)!;
   return contestantNames.flatMap((name) => {
     const quality = given(models[name]?.quality);
     if (name === "ar" || quality?.judge !== ar.judge) return [];
-    const { sameTime, sameQuality } = meeting(quality, other);
+    const { sameTime, sameQuality, certain } = meeting(quality, other);
+    const machines = writingMachines(report, ["ar", name]);
     const range = `${quality.points[0]!.steps} to ${quality.points.at(-1)!.steps} steps`;
+    const clock =
+      machines.length > 1
+        ? `${name} and ar wrote on several machines, whose seconds do not compare: ${listed(machines)}.`
+        : sameTime
+          ? `In the ${duration(other.seconds.value)} that ar takes for a text ${name} makes about ${Math.round(sameTime.steps)} steps, perplexity ` +
+            `${withError(sameTime.perplexity)}: ${compared(name, difference(sameTime.perplexity, other.perplexity), "ar", sameTime.perplexity.value < other.perplexity.value ? "lower" : "higher")}`
+          : `No number of steps that was measured (${range}) takes ${name} as long as ar, ${duration(other.seconds.value)} a text.`;
+    if (!sameQuality) return [clock, `${name} does not come down to ar's perplexity with ${range}.`];
+    const times = machines.length > 1 ? "" : `, in ${Number((sameQuality.seconds / other.seconds.value).toPrecision(2))} times ar's time`;
+    const where = reach(quality.points[0]!.steps, Math.round(sameQuality.steps));
     return [
-      sameTime
-        ? `In the ${duration(other.seconds.value)} that ar takes for a text ${name} makes about ${Math.round(sameTime.steps)} steps, perplexity ` +
-          `${withError(sameTime.perplexity)}: ${compared(name, difference(sameTime.perplexity, other.perplexity), "ar", sameTime.perplexity.value < other.perplexity.value ? "lower" : "higher")}`
-        : `No number of steps that was measured (${range}) takes ${name} as long as ar, ${duration(other.seconds.value)} a text.`,
-      sameQuality
-        ? `${name} comes down to ar's perplexity ${reach(quality.points[0]!.steps, Math.round(sameQuality.steps))}, in ${Number((sameQuality.seconds / other.seconds.value).toPrecision(2))} times ar's time.`
-        : `${name} does not come down to ar's perplexity with ${range}.`,
+      clock,
+      certain
+        ? `${name} comes down to ar's perplexity ${where}${times}.`
+        : `${name}'s perplexity cannot be told apart from ar's ${where}${times}, nor is it lower with any number of steps that was measured.`,
     ];
   });
 }

@@ -96,10 +96,13 @@ const sectionsOf = <K extends keyof Model>(report: Report, key: K): [Contestant,
 export const modelsTable = (report: Report): Markup =>
   table(
     "What was trained, on one tokenizer and one order of the data",
-    ["model", "trained for", "parameters", "tokens seen", "training", "what differs on the trunk"],
-    contestantsOf(report).map(([name, { parameters, tokensSeen, trainingSeconds, differs }]) => ({
+    ["model", "trained for", "parameters", "tokens seen", "training", "on", "what differs on the trunk"],
+    contestantsOf(report).map(([name, { parameters, tokensSeen, trainingSeconds, trainedOn = [], differs }]) => ({
       head: name,
-      cells: [contestants[name], parameters.toLocaleString("en-US"), compact(tokensSeen), duration(trainingSeconds), differs].map(cell),
+      cells: [
+        ...[contestants[name], parameters.toLocaleString("en-US"), compact(tokensSeen)],
+        ...[duration(trainingSeconds), trainedOn.join("; ") || "not written down", differs],
+      ].map(cell),
     })),
   );
 
