@@ -1,5 +1,5 @@
 /** `sedd tokenizer train`: text files in, a standard tokenizer.json out. */
-import { writeFileAtomic } from "#platform";
+import { dirName, isFolder, writeFileAtomic } from "#platform";
 import { Option } from "commander";
 import { UserError } from "../platform/errors.ts";
 import type { Define } from "./commands.ts";
@@ -30,8 +30,14 @@ export const define: Define = (command, io) =>
 
 async function run({ data, size, out, kind, special }: Options, io: Io): Promise<void> {
   if (kind === "bpe" && size === undefined) throw new UserError("--size: none given; a bpe tokenizer needs one, for example --size 2048");
+  if (!(await isFolder(dirName(out))))
+    throw new UserError(`--out ${out}: there is no folder ${dirName(out)}; make it first, or name another place`);
   const { trainTokenizer } = await import("../text/train-tokenizer.ts");
-  const tokenizer = await trainTokenizer({ files: data, kind, ...(size === undefined ? {} : { size }), ...(special ? { special } : {}) });
+  const tokenizer = await trainTokenizer({
+    ...{ files: data, kind, signal: io.signal },
+    ...(size === undefined ? {} : { size }),
+    ...(special ? { special } : {}),
+  });
   io.signal.throwIfAborted();
   await writeFileAtomic(out, `${JSON.stringify(tokenizer.toJSON(), null, 1)}\n`);
   const fewer =

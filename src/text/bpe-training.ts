@@ -21,12 +21,24 @@ export interface CountedWord {
 /** Pairs are map keys: left · 2²⁶ + right, exact in a float64. */
 const SHIFT = 2 ** 26;
 
+/** {@link mergeSteps} at once. */
+export function trainMerges(words: readonly CountedWord[], size: number, minimumCount?: number): TrainedMerges {
+  const steps = mergeSteps(words, size, minimumCount);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** Words between two places where a caller may pause. */
+const PAUSE = 2 ** 14;
+
 /**
  * Merges until there are `size` symbols, or until no pair occurs `minimumCount` times any more. The most frequent pair goes first; of equally frequent
  * ones that with the smaller (left, right), so the result depends on nothing but the counts. Pairs are counted at every place, overlapping
- * ones too ("aaa" holds two), and replaced from left to right; this is also what the Hugging Face trainer does.
+ * ones too ("aaa" holds two), and replaced from left to right; this is also what the Hugging Face trainer does. Yields now and then: it may take minutes.
  */
-export function trainMerges(words: readonly CountedWord[], size: number, minimumCount = 2): TrainedMerges {
+export function* mergeSteps(words: readonly CountedWord[], size: number, minimumCount = 2): Generator<undefined, TrainedMerges> {
   const lists = words.map((word) => Array.from(word.symbols));
   const counts = new Map<number, number>();
   const places = new Map<number, number[]>(); // pair → words that hold or held it
@@ -42,7 +54,10 @@ export function trainMerges(words: readonly CountedWord[], size: number, minimum
       touched?.add(pair);
     }
   };
-  for (let word = 0; word < words.length; word++) add(word, 1);
+  for (let word = 0; word < words.length; word++) {
+    add(word, 1);
+    if (word % PAUSE === 0) yield;
+  }
 
   const heap = new PairHeap();
   for (const [pair, count] of counts) heap.push(pair, count);
@@ -69,7 +84,10 @@ export function trainMerges(words: readonly CountedWord[], size: number, minimum
     const touched = new Set<number>();
     const holders = new Set(places.get(top.pair));
     places.delete(top.pair);
+    let seen = 0;
+    yield;
     for (const word of holders) {
+      if (++seen % PAUSE === 0) yield;
       if (!holds(lists[word]!, left, right)) continue;
       add(word, -1);
       lists[word] = replace(lists[word]!, left, right, made);

@@ -5,7 +5,7 @@
  */
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { messageOf, UserError } from "../platform/errors.ts";
-import { alphabet, lastWordEnd, spell, unspell, wordPattern } from "./byte-alphabet.ts";
+import { alphabet, lastWordEnd, spell, unspell, wordsOf } from "./byte-alphabet.ts";
 import type { TrainedMerges } from "./bpe-training.ts";
 import { bytesFor, piecesOf, textOf } from "./decoding.ts";
 import {
@@ -29,6 +29,7 @@ const CACHED_LENGTH = 128;
 export function bpeTokenizer(json: unknown): Tokenizer {
   const file = tokenizerFile(json);
   const bytesOf = vocabularyBytes(file);
+  checkMerges(file);
   const library = build(file);
   const added = file.added_tokens;
   const endOfText = added.find((token) => token.content === END_OF_TEXT)?.id;
@@ -91,9 +92,7 @@ function wordEncoder(library: Library): (text: string, out: IdList) => void {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   let cache = new Map<string, readonly number[]>();
   return (text, out) => {
-    const pattern = wordPattern();
-    for (let match: RegExpExecArray | null; (match = pattern.exec(text)) !== null;) {
-      const word = match[0];
+    for (const word of wordsOf(text)) {
       let ids = cache.get(word);
       if (ids === undefined) {
         const bytes = encoder.encode(word);
@@ -121,6 +120,20 @@ function vocabularyBytes(file: TokenizerFile): Uint8Array[] {
     }
   }
   return Array.from(bytes, (entry) => entry ?? new Uint8Array(0));
+}
+
+/** The library would leave out text for which a merge makes a token that the vocabulary lacks. */
+function checkMerges({ model }: TokenizerFile): void {
+  for (const key of ["continuing_subword_prefix", "end_of_word_suffix"] as const)
+    if (model[key]) throw new UserError(`${key}: ${JSON.stringify(model[key])} is not supported in a byte-level BPE`);
+  for (const merge of model.merges ?? []) {
+    const [left, right] = typeof merge === "string" ? merge.split(" ") : merge;
+    const made = `${left}${right}`;
+    if (!Object.hasOwn(model.vocab, made))
+      throw new UserError(
+        `the merge of ${JSON.stringify(left)} and ${JSON.stringify(right)} makes ${JSON.stringify(made)}, which the vocabulary lacks; give vocabulary and merges of one model`,
+      );
+  }
 }
 
 /** GPT-2's pre-tokenizer, as its file has it. */

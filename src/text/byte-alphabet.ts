@@ -4,12 +4,30 @@
  * words is decided here too.
  */
 
+import { UserError } from "../platform/errors.ts";
+
 /**
  * GPT-2's pre-tokenisation pattern. `\s` is written as Unicode's White_Space, which is what the reference implementations use; JavaScript's own
  * `\s` has U+FEFF and lacks U+0085. Every code point falls in some alternative, so the matches concatenate to the text.
  */
 export const wordPattern = (): RegExp =>
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
+
+/** A text's words in turn. UserError for one of millions of letters, on which the pattern's engine runs out of stack. */
+export function* wordsOf(text: string): Generator<string> {
+  const pattern = wordPattern();
+  for (;;) {
+    let match: RegExpExecArray | null;
+    try {
+      match = pattern.exec(text);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new UserError(`text: a stretch of millions of characters without a space or a sign is too long for a word; break it`);
+    }
+    if (match === null) return;
+    yield match[0];
+  }
+}
 
 /** The 256 characters of the alphabet in the order of their code points, which is the order of their ids. */
 export const alphabet: readonly string[] = [];

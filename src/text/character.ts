@@ -114,7 +114,8 @@ export class UnknownCharacterError extends UserError {
   }
 }
 
-function lastCharacterEnd(text: string, limit: number, allowed: (at: number) => boolean): number {
+/** The last place, at most `limit`, that lies in no surrogate pair; 0 where there is none. */
+export function lastCharacterEnd(text: string, limit = text.length, allowed: (at: number) => boolean = () => true): number {
   for (let at = limit; at > 0; at--) {
     const unit = text.charCodeAt(at); // NaN at the end
     const withinPair = unit >= 0xdc00 && unit <= 0xdfff;

@@ -63,6 +63,8 @@ function completeLength(bytes: Uint8Array): number {
 /** A piece of a document; `last` closes it. A document may be empty. */
 export interface DocumentPiece {
   readonly text: string;
+  /** Where it begins in its file, in UTF-16 units. */
+  readonly from: number;
   readonly last: boolean;
 }
 
@@ -74,29 +76,32 @@ export async function* readDocuments(path: string, separator?: string, options: 
   if (separator === "")
     throw new UserError('separator: "" would end a document everywhere; give a text, or leave it out for one document a file');
   let held = "";
+  let start = 0; // of what is held, in the file
   let open = false; // a document with text has begun
   for await (const chunk of readTextChunks(path, options)) {
     held += chunk;
     if (separator === undefined) {
-      yield { text: held, last: false };
+      yield { text: held, from: start, last: false };
       open = true;
+      start += held.length;
       held = "";
       continue;
     }
     let from = 0;
     for (let at: number; (at = held.indexOf(separator, from)) >= 0; from = at + separator.length) {
-      if (open || at > from) yield { text: held.slice(from, at), last: true };
+      if (open || at > from) yield { text: held.slice(from, at), from: start + from, last: true };
       open = false;
     }
     // The end may be the beginning of a separator.
     const keep = Math.max(from, codePointStart(held, held.length - separator.length + 1));
     if (keep > from) {
-      yield { text: held.slice(from, keep), last: false };
+      yield { text: held.slice(from, keep), from: start + from, last: false };
       open = true;
     }
     held = held.slice(keep);
+    start += keep;
   }
-  if (open || held.length > 0) yield { text: held, last: true };
+  if (open || held.length > 0) yield { text: held, from: start, last: true };
 }
 
 /** The place itself, or one before it where it lies within a surrogate pair. */
@@ -118,19 +123,22 @@ export async function* alignPieces(
   name: string,
 ): AsyncGenerator<DocumentPiece> {
   let held = "";
+  let from = 0; // of what is held, in the file
   let tried = 0; // length at which the last search found nothing: the next one waits until it has doubled
   for await (const piece of pieces) {
+    if (held === "") from = piece.from;
     held += piece.text;
     if (piece.last) {
-      yield { text: held, last: true };
+      yield { text: held, from, last: true };
       held = "";
       tried = 0;
       continue;
     }
     if (held.length < 2 * tried) continue;
     const at = lastCut(held);
-    if (at > 0) yield { text: held.slice(0, at), last: false };
+    if (at > 0) yield { text: held.slice(0, at), from, last: false };
     held = held.slice(at);
+    from += at;
     tried = at > 0 ? 0 : held.length;
     if (held.length > MAXIMUM_STRETCH) {
       throw new UserError(
@@ -138,5 +146,5 @@ export async function* alignPieces(
       );
     }
   }
-  if (held.length > 0) yield { text: held, last: false };
+  if (held.length > 0) yield { text: held, from, last: false };
 }

@@ -130,7 +130,7 @@ export function sections(text: string, added: readonly AddedToken[]): (string | 
 }
 
 /** An entry of `added_tokens`: a token that merges never make, and that is found in a text before anything else. */
-export const specialToken = (content: string, id: number): object => ({
+export const specialToken = (content: string, id: number): AddedToken & object => ({
   id,
   content,
   single_word: false,

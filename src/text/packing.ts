@@ -65,9 +65,8 @@ export async function packFiles(options: PackOptions): Promise<PackedHeader> {
     let [count, documents, characters, done] = [0, 0, 0, 0];
     for (const file of files) {
       let open = false;
-      let place = 0; // UTF-16 units of this file's text before the piece, for errors
       for await (const piece of alignPieces(readDocuments(file, separator, options), tokenizer.lastCut, file)) {
-        const ids = encodePiece(tokenizer, piece, file, place);
+        const ids = encodePiece(tokenizer, piece, file);
         const boundary = !open && documents > 0 && tokenizer.endOfText !== undefined ? [tokenizer.endOfText] : [];
         const packed = new Packed(boundary.length + ids.length);
         packed.set(boundary);
@@ -78,7 +77,6 @@ export async function packFiles(options: PackOptions): Promise<PackedHeader> {
         const measured = measure(piece.text);
         characters += measured.codePoints;
         done += measured.bytes;
-        place += piece.text.length + (piece.last ? (separator?.length ?? 0) : 0);
         yield new Uint8Array(packed.buffer);
         options.onProgress?.(done, total);
       }
@@ -101,11 +99,11 @@ export async function packFiles(options: PackOptions): Promise<PackedHeader> {
   return header!;
 }
 
-function encodePiece(tokenizer: Tokenizer, piece: DocumentPiece, file: string, place: number): Int32Array {
+function encodePiece(tokenizer: Tokenizer, { text, from }: DocumentPiece, file: string): Int32Array {
   try {
-    return tokenizer.encode(piece.text);
+    return tokenizer.encode(text);
   } catch (error) {
-    throw error instanceof UnknownCharacterError ? error.within(file, place) : error;
+    throw error instanceof UnknownCharacterError ? error.within(file, from) : error;
   }
 }
 

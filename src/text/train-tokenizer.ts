@@ -1,10 +1,12 @@
 /** `trainTokenizer`: text files to a tokenizer. Reading and counting; the merges are chosen in bpe-training.ts. */
+import { macrotask } from "#platform";
 import { UserError } from "../platform/errors.ts";
 import { bpeFile, bpeTokenizer } from "./bpe.ts";
-import { trainMerges } from "./bpe-training.ts";
-import { indexOfByte, lastWordEnd, wordPattern } from "./byte-alphabet.ts";
-import { characterFile, characterTokenizer } from "./character.ts";
-import { alignPieces, emptyCorpus, readDocuments, readTextChunks, type CorpusOptions } from "./corpus.ts";
+import { mergeSteps } from "./bpe-training.ts";
+import { indexOfByte, lastWordEnd, wordsOf } from "./byte-alphabet.ts";
+import { characterFile, characterTokenizer, lastCharacterEnd } from "./character.ts";
+import { alignPieces, emptyCorpus, readDocuments, type CorpusOptions } from "./corpus.ts";
+import { lastCutOutside, sections, specialToken } from "./format.ts";
 import type { Tokenizer } from "./interface.ts";
 
 export interface TrainTokenizerOptions extends CorpusOptions {
@@ -16,8 +18,10 @@ export interface TrainTokenizerOptions extends CorpusOptions {
    * fewer tokens. For "character" the most there may be; left out, as many as the text has characters.
    */
   size?: number;
-  /** Special tokens, such as "<|endoftext|>"; they get the last ids. */
+  /** Special tokens, such as "<|endoftext|>"; they get the last ids. Where the text spells one, it is none of the text that the others are made from. */
   special?: readonly string[];
+  /** Text that ends a document inside a file, and is no text either. */
+  separator?: string;
   /** For "bpe": a pair that occurs less often is never merged. Default 2. */
   minimumCount?: number;
 }
@@ -42,29 +46,57 @@ export async function trainTokenizer(options: TrainTokenizerOptions): Promise<To
   if (!Number.isInteger(size) || size < least || size > 2 ** 20) {
     throw new UserError(`size: ${options.size} is no vocabulary size for byte-level BPE; expected an integer from ${least} to ${2 ** 20}`);
   }
-  const counts = await countWords(options);
+  const counts = await countWords(options, special);
   const encoder = new TextEncoder();
   const words = Array.from(counts, ([word, count]) => ({ symbols: encoder.encode(word).map((byte) => indexOfByte[byte]!), count }));
-  return bpeTokenizer(bpeFile(trainMerges(words, size - special.length, options.minimumCount ?? 2), special));
+  const merges = await pausing(mergeSteps(words, size - special.length, options.minimumCount ?? 2), options.signal);
+  return bpeTokenizer(bpeFile(merges, special));
+}
+
+/** Milliseconds of work between two turns of the event loop, in which a signal can come. */
+const TURN = 50;
+
+async function pausing<T>(steps: Generator<undefined, T>, signal?: AbortSignal): Promise<T> {
+  for (let last = performance.now(); ;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    if (performance.now() - last < TURN) continue;
+    await macrotask();
+    signal?.throwIfAborted();
+    last = performance.now();
+  }
+}
+
+/** The text of the files in pieces that cut no word, without separators and special tokens. */
+async function* plainText(
+  options: TrainTokenizerOptions,
+  special: readonly string[],
+  lastCut: (text: string, limit?: number, allowed?: (at: number) => boolean) => number,
+): AsyncGenerator<string> {
+  const added = special.map((content, id) => specialToken(content, id));
+  const outside = (text: string): number => lastCutOutside(text, added, (limit, allowed) => lastCut(text, limit, allowed));
+  for (const file of options.files)
+    for await (const { text } of alignPieces(readDocuments(file, options.separator, options), outside, file))
+      for (const section of sections(text, added)) if (typeof section === "string") yield section;
 }
 
 /** Every word of the files and how often it occurs. */
-async function countWords(options: TrainTokenizerOptions): Promise<Map<string, number>> {
+async function countWords(options: TrainTokenizerOptions, special: readonly string[]): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
-  for (const file of options.files) {
-    for await (const piece of alignPieces(readDocuments(file, undefined, options), lastWordEnd, file)) {
-      for (const [word] of piece.text.matchAll(wordPattern())) counts.set(word, (counts.get(word) ?? 0) + 1);
+  for await (const text of plainText(options, special, lastWordEnd))
+    for (const word of wordsOf(text)) {
+      const count = counts.get(word);
+      // A new one as a string of its own: a slice would keep its whole text alive.
+      if (count === undefined) counts.set(Array.from(word).join(""), 1);
+      else counts.set(word, count + 1);
     }
-  }
   if (counts.size === 0) throw emptyCorpus(options.files);
   return counts;
 }
 
 async function characters(options: TrainTokenizerOptions, special: readonly string[]): Promise<unknown> {
   const seen = new Set<number>();
-  for (const file of options.files) {
-    for await (const text of readTextChunks(file, options)) for (const character of text) seen.add(character.codePointAt(0)!);
-  }
+  for await (const text of plainText(options, special, lastCharacterEnd)) for (const character of text) seen.add(character.codePointAt(0)!);
   if (seen.size === 0) throw emptyCorpus(options.files);
   const alphabet = Array.from(seen)
     .toSorted((a, b) => a - b)

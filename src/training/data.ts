@@ -72,6 +72,7 @@ async function tokenizerOf({ recipe, out, resume, given, signal }: DataOptions):
     kind,
     ...(size === undefined ? {} : { size }),
     ...(special ? { special } : {}),
+    ...(recipe.data.separator === undefined ? {} : { separator: recipe.data.separator }),
     ...(signal ? { signal } : {}),
   });
 }

@@ -142,6 +142,10 @@ describe("foreign files", () => {
   it("that are broken or of another kind are refused with the reason", () => {
     const without = structuredClone(file);
     delete without.model.vocab["Ġ"];
+    // Vocabulary and merges of two models: the library would drop the words that it lacks.
+    const withoutMade = structuredClone(file);
+    const [made] = Object.keys(file.model.vocab).filter((token) => token.length === 2);
+    delete withoutMade.model.vocab[made!];
     const wrong: [unknown, RegExp][] = [
       [null, /not a tokenizer\.json/],
       [{}, /not a tokenizer\.json: model/],
@@ -149,6 +153,8 @@ describe("foreign files", () => {
       [without, /lacks byte 0x20/],
       [{ ...file, model: { ...file.model, vocab: { ...file.model.vocab, x: -1 } } }, /model\.vocab/],
       [{ ...file, model: { ...file.model, vocab: { ...file.model.vocab, x: 2 ** 31 } } }, /model\.vocab/],
+      [withoutMade, /the merge of "." and "." makes "..", which the vocabulary lacks/],
+      [{ ...file, model: { ...file.model, end_of_word_suffix: "</w>" } }, /end_of_word_suffix: "<\/w>" is not supported/],
       [{ ...file, pre_tokenizer: { type: "Nonsense" } }, /library does not accept/],
     ];
     for (const [json, reason] of wrong) {

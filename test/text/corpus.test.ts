@@ -87,6 +87,8 @@ describe("readDocuments", () => {
           const path = await folder.write("split.txt", value);
           const expected = value.split(separator).filter((document) => document !== "");
           expect(await documents(readDocuments(path, separator, { chunkBytes }))).toEqual(expected);
+          for await (const piece of readDocuments(path, separator, { chunkBytes }))
+            expect(value.slice(piece.from, piece.from + piece.text.length)).toBe(piece.text);
         },
       ),
       { numRuns: 300 },
@@ -105,24 +107,24 @@ describe("alignPieces", () => {
 
   it("moves the cuts and keeps the documents", async () => {
     const pieces = [
-      { text: "one tw", last: false },
-      { text: "o thr", last: false },
-      { text: "ee", last: true },
-      { text: "x", last: true },
+      { text: "one tw", from: 0, last: false },
+      { text: "o thr", from: 6, last: false },
+      { text: "ee", from: 11, last: true },
+      { text: "x", from: 20, last: true },
     ];
     expect(await collect(alignPieces(from(pieces), (text) => text.lastIndexOf(" "), "f"))).toEqual([
-      { text: "one", last: false },
-      { text: " two", last: false },
-      { text: " three", last: true },
-      { text: "x", last: true },
+      { text: "one", from: 0, last: false },
+      { text: " two", from: 3, last: false },
+      { text: " three", from: 7, last: true },
+      { text: "x", from: 20, last: true },
     ]);
   });
 
   it("waits until the text has doubled before it looks again", async () => {
     let looked = 0;
-    const pieces = Array.from({ length: 64 }, () => ({ text: "a", last: false }));
-    const all = await collect(alignPieces(from([...pieces, { text: "", last: true }]), () => (looked++, 0), "f"));
-    expect(all).toEqual([{ text: "a".repeat(64), last: true }]);
+    const pieces = Array.from({ length: 64 }, (_, from) => ({ text: "a", from, last: false }));
+    const all = await collect(alignPieces(from([...pieces, { text: "", from: 64, last: true }]), () => (looked++, 0), "f"));
+    expect(all).toEqual([{ text: "a".repeat(64), from: 0, last: true }]);
     expect(looked).toBe(7); // at lengths 1, 2, 4, … 64
   });
 });

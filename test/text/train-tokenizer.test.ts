@@ -24,6 +24,37 @@ describe("trainTokenizer, bpe", () => {
     expect(again.encode(story)).toEqual(tokenizer.encode(story));
   });
 
+  it("makes no tokens of separators and special tokens, of either kind", async () => {
+    const lines = Array.from({ length: 200 }, (_, i) => `the cat no. ${i} sat.`);
+    const write = (end: string) => folder.write("ended.txt", lines.join(end));
+    for (const kind of ["bpe", "character"] as const) {
+      const size = kind === "bpe" ? 280 : 100;
+      const bare = await trainTokenizer({ files: [await write("<|endoftext|>")], kind, size, special: ["<|endoftext|>"], chunkBytes: 50 });
+      const cut = await trainTokenizer({
+        files: [await write("@@@")],
+        kind,
+        size,
+        special: ["<|endoftext|>"],
+        separator: "@@@",
+        chunkBytes: 50,
+      });
+      expect(cut.toJSON()).toEqual(bare.toJSON());
+      const tokens = Object.keys((bare.toJSON() as { model: { vocab: object } }).model.vocab).filter(
+        (token) => token.length > 1 || kind === "character",
+      );
+      expect(tokens.filter((token) => /[<|>@]|endo/.test(token) && token !== "<|endoftext|>")).toEqual([]);
+    }
+  });
+
+  it("stops at an abort, while it merges too", async () => {
+    const words = Array.from({ length: 40_000 }, (_, i) => `w${(i * 7919) % 40_009}x${i}`).join(" ");
+    const many = await folder.write("many.txt", words);
+    const controller = new AbortController();
+    const trained = trainTokenizer({ files: [many], kind: "bpe", size: 60_000, minimumCount: 1, signal: controller.signal });
+    setTimeout(() => controller.abort(), 100);
+    await expect(trained).rejects.toThrow(/abort/i);
+  });
+
   it("gives fewer tokens where the text has no more", async () => {
     const small = await folder.write("small.txt", "ab ab");
     const tokenizer = await trainTokenizer({ files: [small], kind: "bpe", size: 1000 });
