@@ -70,8 +70,17 @@ async function run(
         : `--dataset ${dataset}: needs --protocol sedd-paper`,
     );
   const benchmark = dataset && readDataset(dataset, text, data);
-  const [{ load }, { paperLikelihood }, { percentProgress }, { showingDownloads }] = await Promise.all([
+  const [
+    { findModel, load },
+    { requireTokenizer },
+    { loadFolderTokenizer },
+    { paperLikelihood },
+    { percentProgress },
+    { showingDownloads },
+  ] = await Promise.all([
     import("../model.ts"),
+    import("../objectives/sedd-likelihood.ts"),
+    import("../text/folder.ts"),
     import("../evaluation/protocol.ts"),
     import("./progress.ts"),
     import("./download-progress.ts"),
@@ -89,6 +98,11 @@ async function run(
       await model.dispose();
     }
   };
+  // What is wrong with it is to be heard of before the first one is scored.
+  if (against !== undefined) {
+    const folder = await showingDownloads(io.stderr, (onProgress) => findModel(against, { signal, onProgress }));
+    requireTokenizer(await loadFolderTokenizer(folder), against);
+  }
   const likelihood = await measure(name);
   let other: Against | undefined;
   if (against !== undefined) {

@@ -65,21 +65,23 @@ export interface ModelOptions {
   readonly threads?: number;
 }
 
-/** --model, --device, --weights, --threads. */
-export const modelOptions = (command: Command): Command =>
-  command
+/** --model, --device, --weights, --threads. @param recorded where nothing is said, those of a recorded run count */
+export const modelOptions = (command: Command, recorded = false): Command => {
+  const otherwise = (value: string): string => `(default: ${recorded ? "the recorded one" : value})`;
+  return command
     .option(
       "--model <M>",
-      "a model's folder, the name of one that comes with the package, or the id owner/name of one on the hub (default: fairytales)",
+      `a model's folder, the name of one that comes with the package, or the id owner/name of one on the hub ${otherwise("fairytales")}`,
       filled("--model", "fairytales"),
     )
     .addOption(
-      new Option("--device <D>", "what computes: the native runtime or its WebAssembly build (default: cpu)").choices(["cpu", "wasm"]),
+      new Option("--device <D>", `what computes: the native runtime or its WebAssembly build ${otherwise("cpu")}`).choices(["cpu", "wasm"]),
     )
     .addOption(
-      new Option("--weights <W>", "of a training run: the moving average or the raw weights (default: ema)").choices(["ema", "raw"]),
+      new Option("--weights <W>", `of a training run: the moving average or the raw weights ${otherwise("ema")}`).choices(["ema", "raw"]),
     )
     .option("--threads <N>", "threads of the network (default: all cores)", whole("--threads", { min: 1, max: 256, example: 2 }));
+};
 
 export interface GenerateOptions extends ModelOptions {
   readonly length?: number;

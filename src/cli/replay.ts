@@ -17,7 +17,7 @@ interface Options extends ModelOptions {
 const PERIOD = 40;
 
 export const define: Define = (command, io) =>
-  void modelOptions(command.argument("<file>", "what sample or infill --record wrote"))
+  void modelOptions(command.argument("<file>", "what sample or infill --record wrote"), true)
     .option("--verify", "let the model write it again, and compare every token and probability bit for bit")
     .option(
       "--tolerance <share>",

@@ -1,4 +1,6 @@
 /** `sedd train`: a recipe in, a run's folder out. The folder is a model. */
+import { resolve } from "node:path";
+import { UserError } from "../platform/errors.ts";
 import type { StartingPoint } from "../training/begin.ts";
 import type { Define } from "./commands.ts";
 import { notice, type Io } from "./io.ts";
@@ -13,13 +15,21 @@ interface Options {
 
 export const define: Define = (command, io) =>
   void command
-    .argument("<recipe>", "the recipe, a YAML file", filled("recipe", "recipes/fairytales.yaml"))
+    .usage("[options] <recipe>")
+    .argument("[recipe]", "the recipe, a YAML file", filled("recipe", "recipes/fairytales.yaml"))
     .option("--out <folder>", "the run's folder (default: runs/<name of the recipe's file>)", filled("--out", "runs/x"))
     .option("--resume", "go on from the folder's checkpoint, as if the run had never stopped")
     .option("--from <M>", "begin with the weights and the tokenizer of a model (fine-tuning)", filled("--from", "fairytales"))
     .option("--set <key=value...>", "change a key of the recipe, for example --set schedule.steps=500")
     .addHelpText("after", "\nCtrl-C saves a checkpoint and ends with exit code 130; --resume goes on from there.")
-    .action((recipe: string, options: Options) => run(recipe, options, io));
+    .action((recipe: string | undefined, options: Options) => {
+      // A recipe after --set looks like another of its values, but for the "=" that all of them have.
+      const [last] = options.set?.slice(-1) ?? [];
+      if (recipe === undefined && last !== undefined && !last.includes("="))
+        return run(last, { ...options, set: options.set!.slice(0, -1) }, io);
+      if (recipe === undefined) throw new UserError("missing required argument 'recipe'; see sedd train --help");
+      return run(recipe, options, io);
+    });
 
 async function run(path: string, { out = defaultOut(path), resume, from, set = [] }: Options, io: Io): Promise<void> {
   const { signal, stderr } = io;
@@ -29,6 +39,8 @@ async function run(path: string, { out = defaultOut(path), resume, from, set = [
     import("./progress.ts"),
   ]);
   const recipe = await readRecipe(path, set);
+  if (!resume && resolve(path) === resolve(out, "recipe.yaml"))
+    throw new UserError(`--out ${out}: the run's own recipe.yaml would replace ${path}; give another folder`);
   const begin = from === undefined ? undefined : await readStart(from, io);
   const { steps } = recipe.schedule;
   const progress = trainingProgress(stderr, steps);

@@ -3,6 +3,7 @@
  * function); it knows nothing of what the files hold.
  */
 import { constants } from "node:buffer";
+import type { Stats } from "node:fs";
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs/promises";
 import { availableParallelism, cpus, homedir } from "node:os";
@@ -38,11 +39,16 @@ export async function readText(path: string): Promise<string> {
   return fileText(path, bytes);
 }
 
-export async function readRange(path: string, offset: number, length: number): Promise<Uint8Array> {
+export const readRange = (path: string, offset: number, length: number): Promise<Uint8Array> => readPart(path, offset, length);
+
+/** @param opened what the file was when its first part was read: another one under its name has its parts elsewhere */
+async function readPart(path: string, offset: number, length: number, opened?: string): Promise<Uint8Array> {
   try {
     const file = await fs.open(path, "r");
     try {
-      const { size } = await file.stat();
+      const stats = await file.stat();
+      const { size } = stats;
+      if (opened !== undefined && identityOf(stats) !== opened) throw new UserError(`${path} was replaced while it was read; try again`);
       if (offset + length > size) {
         throw new UserError(`${path} ends at byte ${size}, but bytes ${offset} to ${offset + length} are needed: the file is incomplete`);
       }
@@ -64,8 +70,11 @@ export async function readRange(path: string, offset: number, length: number): P
 export async function openFile(path: string, { onProgress }: OpenOptions = {}): Promise<OpenedFile> {
   const size = await fileSize(path);
   onProgress?.({ file: baseName(path), loaded: size, total: size });
-  return { size, read: (offset, length) => readRange(path, offset, length) };
+  const opened = identityOf(await fs.stat(path));
+  return { size, read: (offset, length) => readPart(path, offset, length, opened) };
 }
+
+const identityOf = ({ ino, size, mtimeMs }: Stats): string => `${ino} ${size} ${mtimeMs}`;
 
 export async function fileSize(path: string): Promise<number> {
   const found = await fs.stat(path).catch((error: unknown) => {

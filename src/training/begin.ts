@@ -81,7 +81,8 @@ export async function describeRun({ tokenizer, config, begin }: Run, recipe: Rec
   if (begin.step === 0) await writeFileAtomic(joinPath(out, "tokenizer.json"), `${JSON.stringify(tokenizer.toJSON(), null, 1)}\n`);
   const model = writeSeddConfig({ sedd: config, length: lengthOf(recipe) });
   await writeFileAtomic(joinPath(out, "config.json"), `${JSON.stringify(model, null, 2)}\n`);
-  await writeFileAtomic(joinPath(out, "recipe.yaml"), stringify(recipe));
+  // In blocks, a text of blanks and line ends would lose some.
+  await writeFileAtomic(joinPath(out, "recipe.yaml"), stringify(recipe, { blockQuote: false }));
   await dropMetricsAfter(out, begin.step);
 }
 

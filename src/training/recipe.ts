@@ -86,7 +86,7 @@ const schema = z.strictObject({
       /** Muon's, for the blocks' matrices. */
       muonLearningRate: positive.default(3e-3),
       momentum: decay.default(0.95),
-      /** Rows (or columns) of the blocks that Muon orthogonalises by themselves; 0 for whole matrices. */
+      /** Rows of the blocks that Muon orthogonalises by themselves, where they divide a matrix's; 0 for whole matrices. */
       muonBlock: z.int().min(0).default(0),
       beta1: decay.default(0.9),
       beta2: decay.default(0.999),

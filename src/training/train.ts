@@ -1,8 +1,9 @@
 /** The training loop: batch → corruption → gradients → update, with validation, samples and checkpoints at their intervals. */
-import { cores, joinPath, lockFolder, machine, macrotask, makeFolder } from "#platform";
+import { cores, exists, joinPath, lockFolder, machine, macrotask, makeFolder, readText } from "#platform";
 import { noiseFrom } from "../diffusion/noise.ts";
 import { run } from "../diffusion/sampler.ts";
 import { weightsIn } from "../formats/hub.ts";
+import { readSeddConfig } from "../objectives/sedd-config.ts";
 import { samplerOf } from "../objectives/sedd-sample.ts";
 import { networkScore } from "../objectives/sedd-score.ts";
 import type { BatchShape } from "../objectives/objective.ts";
@@ -58,6 +59,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       throw new UserError(`--out ${out}: holds a checkpoint already; give --resume to go on with it, or another folder`);
     const weights = await weightsIn(out);
     if (weights !== undefined) throw new UserError(`--out ${out}: holds a model already (${weights}); give another folder`);
+    if (!(await ofARun(joinPath(out, "config.json"))))
+      throw new UserError(`--out ${out}: holds a config.json that is no model's, and would be lost; give another folder`);
   };
   await checkFolder(); // before a folder is made for nothing
   await makeFolder(out);
@@ -78,6 +81,18 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     return await loop(begun, options, left);
   } finally {
     await unlock();
+  }
+}
+
+/** Whether a file is missing, or what a run that died before its first checkpoint has left. */
+async function ofARun(config: string): Promise<boolean> {
+  if (!(await exists(config))) return true;
+  try {
+    readSeddConfig(JSON.parse(await readText(config)), config);
+    return true;
+  } catch (error) {
+    if (error instanceof UserError || error instanceof SyntaxError) return false;
+    throw error;
   }
 }
 

@@ -1,4 +1,5 @@
 /** `sedd score` and the comparison of `sedd eval`: what is printed, that it is the library's own, and what is refused. */
+import { fixturePath } from "../support/fixtures.ts";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -73,6 +74,15 @@ test("eval --against: the difference with its error, under the same noise; --est
   expect((await cli([...common, "--against", folder])).stdout).toContain(
     "\ndifference            0.0000 ± 0.0000 bits per character, under the same noise\n",
   );
+  // Before anything is scored.
+  for (const [other, message] of [
+    ["fairytails", /^sedd: model fairytails: /],
+    [fixturePath("sedd-absorb"), /^sedd: model .*sedd-absorb: has no tokenizer\.json/],
+  ] as const) {
+    const refused = await cli([...common, "--against", other]);
+    expect([refused.code, refused.stdout]).toEqual([2, ""]);
+    expect(refused.stderr).toMatch(message);
+  }
   const fixed = JSON.parse((await cli([...common, "--estimator", "left-to-right", "--json"])).stdout);
   const own = await library.likelihood("the king saw a fox and the fox saw the king", { estimator: "left-to-right" });
   expect(fixed).toMatchObject({ natsPerToken: own.natsPerToken, standardError: 0, protocol: { estimator: "left-to-right" } });

@@ -49,6 +49,28 @@ describe("train", () => {
     expect(more).toMatchObject({ code: 0, stderr: expect.stringContaining("step 8 of 8 done") });
   });
 
+  test("a recipe after --set is the recipe; one that its own run would replace is refused", async () => {
+    const folder = await temporaryFolder();
+    const recipe = await recipeIn(folder);
+    const out = join(folder, "run");
+    expect(await cli(["train", "--out", out, "--set", "schedule.steps=1", recipe])).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining("step 1 of 1 done"),
+    });
+    expect(await cli(["train", "--set", "schedule.steps=1"])).toEqual({
+      ...{ code: 2, stdout: "" },
+      stderr: "sedd: missing required argument 'recipe'; see sedd train --help\n",
+    });
+    const own = join(folder, "recipe.yaml");
+    const text = `# mine\n${await readFile(recipe, "utf8")}`;
+    await writeFile(own, text);
+    expect(await cli(["train", own, "--out", folder])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/the run's own recipe\.yaml would replace .*recipe\.yaml; give another folder\n$/),
+    });
+    expect(await readFile(own, "utf8")).toBe(text);
+  });
+
   test("--from begins with the weights and the tokenizer of a model", async () => {
     const folder = await temporaryFolder();
     await writeTinyModel(folder);

@@ -42,6 +42,15 @@ describe("reading", () => {
     expect(await platform.readRange(path, bytes.length, 0)).toEqual(new Uint8Array(0));
   });
 
+  test("a file that is replaced between two reads is refused: its parts are elsewhere", async () => {
+    const path = join(folder, "replaced");
+    await platform.writeFileAtomic(path, "12345");
+    const opened = await platform.openFile(path);
+    expect(await opened.read(0, 2)).toEqual(new TextEncoder().encode("12"));
+    await platform.writeFileAtomic(path, "abcde");
+    expect(await refusal(opened.read(2, 2))).toBe(`${path} was replaced while it was read; try again`);
+  });
+
   test("invalid UTF-8 names the file and the offset", async () => {
     const path = join(folder, "latin1.txt");
     writeFileSync(path, Buffer.from("caf\u00e9 au lait", "latin1"));

@@ -233,12 +233,27 @@ test("a model that is in the way is refused, and left as it is; a mistake writes
   const before = files();
   await expectUserError({ recipe, out: model }, /^--out .*model: holds a model already \(model\.safetensors\); give another folder/);
   expect(files()).toEqual(before);
+  const other = join(folder, "other");
+  mkdirSync(other);
+  writeFileSync(join(other, "config.json"), '{"port": 80}');
+  await expectUserError({ recipe, out: other }, /^--out .*other: holds a config\.json that is no model's, and would be lost/);
+  expect(readdirSync(other)).toEqual(["config.json"]);
   const own = join(folder, "own");
   mkdirSync(own);
   writeFileSync(join(own, "tokenizer.json"), "mine");
   const short = tinyRecipe(writeCorpus(join(folder, "short"), { train: "the king", valid: "the king" }));
   await expectUserError({ recipe: short, out: own }, /fewer than one window/);
   expect(readFileSync(join(own, "tokenizer.json"), "utf8")).toBe("mine");
+});
+
+test("a separator of blanks and line ends survives in the run's recipe", async () => {
+  const { out, recipe } = setting({
+    data: { separator: "\n \n" },
+    tokenizer: { kind: "bpe", size: 257, special: ["<|endoftext|>"] },
+    schedule: { steps: 1 },
+  });
+  await train({ recipe, out });
+  expect(await train({ recipe: withSteps(recipe, 2), out, resume: true })).toEqual({ step: 2, interrupted: false });
 });
 
 test("a damaged checkpoint is refused by name, and left", async () => {
