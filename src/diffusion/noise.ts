@@ -41,14 +41,19 @@ export function logLinear(eps = 1e-3): Noise {
   };
 }
 
+/** e^σ is a float64 up to 709.78; from 40 on nothing of a text is left anyway. */
+const SIGMA_LIMIT = 700;
+
 /**
  * Geometric noise: σ(t) = σ_min^{1−t} σ_max^t. It starts at σ(0) = σ_min > 0.
  *
  * @example geometric().sigma(1) // 20
  */
 export function geometric(sigmaMin = 1e-5, sigmaMax = 20): Noise {
-  if (!(sigmaMin > 0 && sigmaMax > sigmaMin && Number.isFinite(sigmaMax)))
-    throw new UserError(`geometric: needs 0 < sigmaMin < sigmaMax, got sigmaMin ${sigmaMin} and sigmaMax ${sigmaMax}`);
+  if (!(sigmaMin > 0 && sigmaMax > sigmaMin && sigmaMax <= SIGMA_LIMIT))
+    throw new UserError(
+      `geometric: needs 0 < sigmaMin < sigmaMax, at most ${SIGMA_LIMIT}, got sigmaMin ${sigmaMin} and sigmaMax ${sigmaMax}`,
+    );
   const growth = Math.log(sigmaMax / sigmaMin);
   const sigma = (t: number) => sigmaMin ** (1 - t) * sigmaMax ** t;
   return {

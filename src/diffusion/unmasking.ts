@@ -5,8 +5,8 @@
  * exactly: one call of the network a position. A fixed order is an explicit sampler with an exact likelihood. Random orders are first-hitting's
  * (firsthitting.ts: an order, and the level at which each position appears); their mean over orders bounds −log of that sampler's mean law from above (Jensen).
  *
- * Where scores are `normalized` (Σh = 1, h = s (e^σ−1)) first-hitting is the continuous-time reverse process, and the mean over orders is exactly the
- * bound that likelihood.ts integrates. Where they are not (`score`), each position of the integral costs Σh − 1 − log Σh ≥ 0 more: the rate at which the
+ * Where scores are `normalized` (Σh = 1, h = s (e^σ−1)) first-hitting is the continuous-time reverse process, and where σ(0) = 0 the mean over orders is exactly
+ * the bound that likelihood.ts integrates. Where they are not (`score`), each position of the integral costs Σh − 1 − log Σh ≥ 0 more: the rate at which the
  * continuous-time process leaves a MASK is then not the one that the forward process implies, and its bound pays for it. `excess` is the estimate of that sum,
  * so that unmasking + excess is the bound again.
  */

@@ -8,9 +8,9 @@ import type { ScoreAt, ScoreModel } from "../diffusion/score.ts";
 import { paddedLength, powerOfTwo, type NetworkScore } from "./sedd-score.ts";
 
 export interface BatchingOptions {
-  /** Rows of one call at most; default 64. */
+  /** Rows of several runs in one call at most; default 64. A run's own rows are asked together: more of them are a call by themselves. */
   readonly maxRows?: number | undefined;
-  /** Positions of one call at most, padding included; default 8,192. */
+  /** Positions of them at most, padding included; default 8,192. */
   readonly maxPositions?: number | undefined;
   /** Hears of every call of the network: its rows, and of how many runs they are. */
   readonly onCall?: ((rows: number, runs: number) => void) | undefined;
@@ -63,8 +63,8 @@ export function batchingScore(score: NetworkScore, options: BatchingOptions = {}
 
   const call = async (parts: readonly Part[]): Promise<void> => {
     const rows = parts.reduce((sum, { sigma }) => sum + sigma.length, 0);
-    onCall?.(rows, parts.length);
     try {
+      onCall?.(rows, parts.length);
       const lengths = Int32Array.from(parts.flatMap(({ sigma, length }) => Array.from(sigma, () => length)));
       const tokens = joined(
         Int32Array,
@@ -122,7 +122,8 @@ export function batchingScore(score: NetworkScore, options: BatchingOptions = {}
 function takeParts(waiting: Part[], maxRows: number, maxPositions: number): Part[] {
   const padded = paddedLength(waiting[0]!.length);
   const fitting = waiting.filter(({ length }) => paddedLength(length) === padded);
-  const most = Math.max(1, Math.min(maxRows, Math.floor(maxPositions / padded)));
+  // Rows are padded to a power of two.
+  const most = Math.max(1, Math.min(maxRows, 2 ** Math.floor(Math.log2(Math.max(1, maxPositions / padded)))));
   const all = Math.min(
     most,
     fitting.reduce((sum, { sigma }) => sum + sigma.length, 0),

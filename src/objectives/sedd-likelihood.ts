@@ -13,7 +13,7 @@ import { END_OF_TEXT } from "../text/interface.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { causalLikelihood } from "./causal-likelihood.ts";
 import { fingerprint } from "./fingerprint.ts";
-import type { ModelConfig } from "./sedd-config.ts";
+import { longestOf, type ModelConfig } from "./sedd-config.ts";
 import type { ObjectiveKind } from "./objective.ts";
 import { type NetworkScore, paddedLength } from "./sedd-score.ts";
 import type { SeddConfig } from "./sedd.ts";
@@ -159,11 +159,14 @@ export async function textLikelihood(
   const { windows, tokenCount, counts, digest } =
     typeof text === "string" ? windowsOf(text, requireTokenizer(tokenizer, name), length) : counted(text, tokenizer, free);
   if (tokenCount === 0) throw new UserError("likelihood: the text is empty; give at least one character");
+  const longest = windows.reduce((most, window) => Math.max(most, window.length), length);
+  if (longest > longestOf(config))
+    throw new UserError(`a text of ${longest} tokens: this model reads at most ${longestOf(config)} at once; shorten the text`);
   const bound = await sampleBound(estimator, sedd, score, windows, {
     samples,
     free,
     random: random(seed, LIKELIHOOD_STREAM),
-    maxRows: rowsPerCall(length),
+    maxRows: rowsPerCall(longest),
     signal,
     pause: macrotask,
     onProgress,

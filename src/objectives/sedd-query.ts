@@ -75,7 +75,7 @@ export interface Score {
 export interface Candidate extends SpanBound {
   /** What was put in the place of each span. */
   readonly parts: readonly string[];
-  /** What it is ranked by: its own nats, or, where candidates differ in length, those of it and of the 16 given tokens on either side. */
+  /** What it is ranked by: its own nats, or, where candidates differ in the positions they take, those of it and of the 16 given tokens on either side. */
   readonly jointNats: number;
   /** Of jointNats: how much more than the best one's, and the Monte-Carlo error of that, small since all are judged under the same noise. */
   readonly difference: number;
@@ -145,7 +145,8 @@ export async function rankCandidates(
       options.length,
     );
   });
-  const one = places.every(({ judged }) => judged.length === places[0]!.judged.length);
+  // Positions, not their number alone: of two candidates that share out the same tokens otherwise, the rest is another text too.
+  const one = places.every(({ judged }) => judged.join() === places[0]!.judged.join());
   const run = { samples, seed, signal, onProgress };
   const own = await judge(
     model,
@@ -153,7 +154,7 @@ export async function rankCandidates(
     places.map(({ judged }) => judged),
     run,
   );
-  // p(candidate | rest) of another length is of another text: comparable is what candidate and surroundings have together.
+  // p(candidate | rest) at other positions is of another text: comparable is what candidate and surroundings have together.
   const joint = one
     ? own
     : await judge(

@@ -1,6 +1,6 @@
 /** Samples of a trained SEDD model: prompts and templates are laid out over positions, the sampling loop runs, and texts are made of what comes out. */
 import { macrotask } from "#platform";
-import type { Constraint } from "../diffusion/constraints.ts";
+import { restrict, type Constraint } from "../diffusion/constraints.ts";
 import type { CorrectorOptions } from "../diffusion/corrector.ts";
 import { departuresOf, type Departures } from "../diffusion/departures.ts";
 import type { GridName } from "../diffusion/grid.ts";
@@ -107,7 +107,7 @@ export interface Sampling {
   sample(options?: SampleOptions & { readonly prompt?: string | undefined }): Promise<Sample[]>;
   /**
    * Fills the holes `[[n]]` of a template; what is given comes back unchanged. Of a range `[[8-24]]` the model chooses the length first, once for all samples of
-   * a seed: the one under which it finds what is given around the hole most likely, of those that there is room for. A list says the same without brackets, and may give exact tokens.
+   * a seed: the one under which it finds what is given around the hole most likely, of those that there is room for (of very many, of those that a coarse search judges). A list says the same without brackets, and may give exact tokens.
    */
   infill(template: Template, options?: SampleOptions): Promise<Sample[]>;
   /** The frames of one sample as they come; the last one is the result. */
@@ -249,13 +249,18 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
     }
     const milliseconds = Math.round(performance.now() - begin) / count;
     const departures = departuresOf(options, vocabularySize);
-    const holes = layout.given.reduce((sum, token) => sum + Number(token === -1), 0);
+    // A hole that may hold one token alone is given.
+    const { given } = restrict(score.graph, layout.given, constraintsOf(layout, constraints ?? []));
+    const holes = given.reduce((sum, token) => sum + Number(token === -1), 0);
     const hitting = sampler === "first-hitting";
     const byEvent = hitting || sampler === "left-to-right";
     const approximations = [
       ...(byEvent && last[0]!.steps < holes ? [`${sampler}: several events a call`] : []),
       ...(hitting && config.sedd.parameterization === "score" ? ["first-hitting: scores that are not normalised"] : []),
-      ...(config.sedd.objective === "ar" && layout.given.subarray(layout.given.indexOf(-1)).some((token) => token !== -1)
+      ...(holes > 0 && holes < given.length && score.graph.mask === undefined
+        ? ["uniform: what is given is held in its place, which is not conditioning"]
+        : []),
+      ...(config.sedd.objective === "ar" && holes > 0 && given.subarray(given.indexOf(-1)).some((token) => token !== -1)
         ? ["left-to-right: what is given to the right of a hole is not seen there"]
         : []),
       ...((corrector?.positions ?? 1) > 1 ? ["corrector: several positions a call"] : []),

@@ -27,6 +27,12 @@ describe("pseudo-likelihood", () => {
       expect(Math.abs(mean - defined[w]!)).toBeLessThan(1e-10);
     });
     expect(samples.rows).toBe(81);
+    expect(summariseBound(samples).standardError).toBe(0);
+    // More replicates than positions cost no more, and say no other number.
+    const more = await pseudoLikelihoodSamples(score, logLinear(), texts, { samples: 8, random: random(2) });
+    expect(more.rows).toBe(81);
+    expect(summariseBound(more).total).toBeCloseTo(summariseBound(samples).total, 10);
+    expect(summariseBound(more).standardError).toBeLessThan(1e-12);
   });
 
   it("is that on average with fewer, within its error", async () => {
@@ -37,6 +43,20 @@ describe("pseudo-likelihood", () => {
     const exact = 30 * defined.reduce((a, b) => a + b);
     // Two replicates say little of their error; 810 windows give 1 % of the value at most.
     expect(Math.abs(total - exact)).toBeLessThan(0.01 * exact + 3 * standardError);
+  });
+
+  it("has a standard error that is what it really varies by, of two positions of three", async () => {
+    const repeats = 1500;
+    const runs = await Promise.all(
+      Array.from({ length: repeats }, async (_, seed) =>
+        summariseBound(await pseudoLikelihoodSamples(score, logLinear(), texts, { samples: 2, random: random(seed) })),
+      ),
+    );
+    const mean = runs.reduce((sum, { total }) => sum + total, 0) / repeats;
+    const variance = runs.reduce((sum, { total }) => sum + (total - mean) ** 2, 0) / (repeats - 1);
+    const told = runs.reduce((sum, { standardError }) => sum + standardError ** 2, 0) / repeats;
+    // Of 1,500 runs a variance is known to 4 %; the mean of squared errors of two replicates each too. Without 1 − R/n it would be three times as large.
+    expect(Math.abs(told / variance - 1)).toBeLessThan(0.2);
   });
 
   it("is no bound: the mean over p0 lies below the entropy", () => {

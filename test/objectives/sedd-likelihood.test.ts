@@ -159,6 +159,10 @@ test("what is refused", async () => {
     expect((error as Error).message).toMatch(message);
   };
   await refused(model.likelihood(""), /the text is empty; give at least one character/);
+  await refused(
+    model.likelihood([new Int32Array(model.longest + 1)]),
+    /^a text of \d+ tokens: this model reads at most \d+ at once; shorten the text$/,
+  );
   await refused(model.likelihood("xyz"), /"x" \(U\+0078\) at position 0 is not in the alphabet/);
   for (const samples of [0, 1, 2.5, NaN]) await refused(model.likelihood("a", { samples }), /samples must be a whole number of at least 2/);
   await refused(

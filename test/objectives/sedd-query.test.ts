@@ -145,6 +145,21 @@ describe("ranking", () => {
       expect(Math.abs(difference - (nats(parts[0]!) - nats(ranked[0]!.parts[0]!)))).toBeLessThan(5 * differenceError + 1e-9);
     }
   });
+  test("one text, shared out otherwise over two places, is as likely as itself", async () => {
+    const { candidates: ranked } = await rankCandidates(
+      model,
+      "[[x]]b[[y]]",
+      [
+        ["ab", "c"],
+        ["a", "bc"],
+      ],
+      { samples: 64 },
+    );
+    expect(ranked[0]!.jointNats).toBeCloseTo(ranked[1]!.jointNats, 9);
+    expect(ranked.map(({ difference }) => Math.abs(difference) < 1e-9)).toEqual([true, true]);
+    expect(ranked[0]!.nats).not.toBeCloseTo(ranked[1]!.nats, 3);
+  });
+
   test("several places at once", async () => {
     const { candidates: ranked } = await rankCandidates(
       model,

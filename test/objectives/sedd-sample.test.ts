@@ -37,6 +37,13 @@ describe("a sample says how it was drawn, where that is not the plain way", () =
     });
     expect(await drawn({ sampler: "first-hitting", steps: undefined, corrector: { positions: 1 } })).not.toHaveProperty("approximations");
   });
+  test("a hole that may hold one token alone is no event", async () => {
+    const options: SampleOptions = { sampler: "first-hitting", seed: 1, constraints: [{ hole: 0, allow: ["a"] }] };
+    const [sample] = await model.infill("b[[2]]c[[3]]", options);
+    expect([sample!.steps, sample!.approximations]).toEqual([3, undefined]);
+    const [short] = await model.infill("b[[2]]c[[3]]", { ...options, steps: 2 });
+    expect(short!.approximations).toEqual(["first-hitting: several events a call"]);
+  });
   test.each<[SampleOptions, object]>([
     [{ temperature: 0.3, topK: 3, topP: 1 }, { departures: { temperature: 0.3, topK: 3 } }],
     [{ topP: 0.5 }, { departures: { topP: 0.5 } }],
