@@ -46,6 +46,8 @@ declare module "hono" {
   interface ContextVariableMap {
     /** What failed after the answer had begun. */
     failure: unknown;
+    /** The body that was read: not that of a request which was refused before. */
+    body: string;
   }
 }
 
@@ -146,9 +148,9 @@ function logged({ service, log, logTexts, onFailure }: AppOptions) {
     await next();
     const route = c.res.status === 404 ? "unknown" : routePath(c, -1);
     const { signal } = c.req.raw;
-    const left = (): void => void finish();
+    const left = (): void => finish();
     let finished = false;
-    const finish = async (): Promise<void> => {
+    const finish = (): void => {
       if (finished) return;
       finished = true;
       // Node 20 keeps a request's signal until the request is collected: a listener that holds the request keeps both for ever.
@@ -161,7 +163,7 @@ function logged({ service, log, logTexts, onFailure }: AppOptions) {
       const status = gone ? 499 : c.res.status;
       service.metrics.requests.inc({ route, status: String(status) });
       service.metrics.seconds.observe({ route }, milliseconds / 1000);
-      const body = logTexts && c.req.method === "POST" ? { body: await c.req.text().catch(() => "") } : {};
+      const body = logTexts && c.get("body") !== undefined ? { body: c.get("body") } : {};
       log({ method: c.req.method, route, status, milliseconds: Math.round(milliseconds), ...body });
     };
     const stream = c.res.headers.get("content-type")?.startsWith("text/event-stream") ? c.res.body : null;

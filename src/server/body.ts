@@ -66,7 +66,9 @@ async function checkedBody<S extends z.ZodType>(c: Context, schema: S): Promise<
     throw new ApiError(415, "the body must be JSON, with the header content-type: application/json");
   let json: unknown;
   try {
-    json = JSON.parse(await c.req.text());
+    const text = await c.req.text();
+    c.set("body", text);
+    json = JSON.parse(text);
   } catch (error) {
     if (error instanceof SyntaxError) throw new ApiError(400, "the body is not valid JSON", { code: "invalid_json" });
     throw error;

@@ -66,6 +66,7 @@ async function complete(c: Context, service: Service, body: Body<"completions">)
             job: job(text, p),
             stops,
             signal,
+            admitted: p > 0,
             onStarted: () => hear.started?.(),
             onText: (k, piece) => hear.text?.(p * count + k, piece),
             onEnd: (k, ended) => hear.end?.(p * count + k, ended),

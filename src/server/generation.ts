@@ -45,6 +45,8 @@ export interface GenerateOptions {
   readonly job: GenerateJob;
   readonly stops?: readonly string[];
   readonly signal: AbortSignal;
+  /** One of several jobs of a request, and not the first. */
+  readonly admitted?: boolean | undefined;
   readonly onStarted?: (counts: Counts) => void;
   /** Text to append to a sequence, after stops. */
   readonly onText?: (sequence: number, text: string) => void;
@@ -61,7 +63,7 @@ export interface Generated extends Partial<Pick<Extract<Result, { kind: "generat
 
 /** The texts of a job; it leaves the worker early when every text has met its stop. */
 export async function generate(c: Context, service: Service, options: GenerateOptions): Promise<Generated> {
-  const { model, job, stops = [], signal, onStarted, onText, onEnd, onSnapshot } = options;
+  const { model, job, stops = [], signal, admitted, onStarted, onText, onEnd, onSnapshot } = options;
   const host = hostOf(service, model);
   const enough = new AbortController();
   const both = AbortSignal.any([signal, enough.signal]);
@@ -103,7 +105,7 @@ export async function generate(c: Context, service: Service, options: GenerateOp
   const all = (): Ended[] => sequences.map(({ ended }) => ended!);
   let result;
   try {
-    result = await host.run(job, { lane: laneOf(c, service), rows: job.count, signal: both, onEvent });
+    result = await host.run(job, { lane: laneOf(c, service), rows: job.count, signal: both, admitted, onEvent });
   } catch (error) {
     if (!enough.signal.aborted || signal.aborted) throw error;
   }

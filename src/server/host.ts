@@ -26,6 +26,8 @@ export interface RunOptions {
   /** Whose turn it is: one client, one lane. */
   readonly lane: string;
   readonly rows: number;
+  /** Of a request whose first job was taken: waits beyond the limit too, since of a part of them nobody has anything. */
+  readonly admitted?: boolean | undefined;
   /** Aborted when the client leaves or needs no more: the job is taken from the worker at its next step. */
   readonly signal: AbortSignal;
   readonly onEvent?: ((event: JobEvent) => void) | undefined;
@@ -115,7 +117,9 @@ export function modelHost({ id, connect, maxRows, queueLimit, timeLimit, onCall,
     let failure = "";
     connection = current;
     current.on("message", (message: FromWorker) => {
-      if (connection === current) hear(message);
+      if (connection !== current) return;
+      if (message.type === "broken") failure = `: ${message.message}`;
+      hear(message);
     });
     current.on("exit", () => {
       if (connection !== current) return;
@@ -165,10 +169,13 @@ export function modelHost({ id, connect, maxRows, queueLimit, timeLimit, onCall,
           const entry: Entry = { number: next++, job, options, resolve, reject, abandoned: false };
           // One that starts at once waits for nothing, however few may wait.
           if (queue.size === 0 && fits(entry)) start(entry);
-          else if (!queue.push(lane, entry)) {
-            const full = queueLimit === 0 ? "the model is busy, and no request may wait here" : `${queue.size} requests wait already`;
-            reject(new ApiError(429, `${full}; try again in a moment`, { code: "queue_full", retryAfter: 2 }));
-            return;
+          else {
+            const refused = queue.push(lane, entry, options.admitted);
+            if (refused) {
+              const full = queueLimit === 0 ? "the model is busy, and no request may wait here" : `${queue.size} requests wait already`;
+              refused.reject(new ApiError(429, `${full}; try again in a moment`, { code: "queue_full", retryAfter: 2 }));
+            }
+            if (refused === entry) return;
           }
           const late = setTimeout(
             () =>

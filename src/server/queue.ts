@@ -1,12 +1,17 @@
 /**
  * Who waits, in fair order: each client has a lane, and lanes take turns, so that one that sends a hundred requests delays another by one of them. Bounded: what
- * does not fit is refused, not kept.
+ * does not fit is refused, and of a full queue the longest lane gives way to one that is shorter by two, so that no client can take all of it.
  */
 
 export interface FairQueue<T> {
   readonly size: number;
-  /** False where the queue is full. */
-  push(lane: string, item: T): boolean;
+  /**
+   * Takes the item, unless there is no room.
+   *
+   * @param always beyond the limit too
+   * @returns what is refused: nothing, the item itself, or the last one of the longest lane in its place
+   */
+  push(lane: string, item: T, always?: boolean): T | undefined;
   /** The next item in turn, if it `fits`; a large one is not passed by smaller ones for ever, so nothing is skipped. */
   take(fits: (item: T) => boolean): T | undefined;
   /** Takes out one that no longer waits; false if it was not there. */
@@ -21,13 +26,19 @@ export function fairQueue<T>(limit: number): FairQueue<T> {
     get size() {
       return size;
     },
-    push(lane, item) {
-      if (size >= limit) return false;
+    push(lane, item, always = false) {
+      const items = lanes.get(lane) ?? [];
+      let refused: T | undefined;
+      if (size >= limit && !always) {
+        const longest = [...lanes.values()].reduce<T[]>((one, other) => (other.length > one.length ? other : one), []);
+        if (longest.length < items.length + 2) return item;
+        refused = longest.pop();
+        size--;
+      }
       size++;
-      const items = lanes.get(lane);
-      if (items) items.push(item);
-      else lanes.set(lane, [item]);
-      return true;
+      items.push(item);
+      lanes.set(lane, items);
+      return refused;
     },
     take(fits) {
       const [next] = lanes;

@@ -27,7 +27,13 @@ const schema = z.strictObject({
   port: whole(0, 65_535).default(8080),
   /** Folders or shipped names, each as it is or as ID=FOLDER. */
   model: texts.default([DEFAULT_MODEL]),
-  apiKey: z.string().min(8, { error: "at least 8 characters" }).optional(),
+  /** As a header can carry it; a file's line end is none of it. */
+  apiKey: z
+    .string()
+    .trim()
+    .min(8, { error: "at least 8 characters" })
+    .regex(/^[\x21-\x7e]+$/, { error: "ASCII letters, digits and signs without spaces, which a header can carry" })
+    .optional(),
   /** Of pages; "*" is every one. */
   corsOrigin: texts.refine((list) => list.every(isOrigin), { error: ({ input }) => noOrigin(input as string[]) }).default([]),
   device: z.enum(["cpu", "wasm"]).optional(),

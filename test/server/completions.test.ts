@@ -55,6 +55,12 @@ test("equal prompts of one request get different texts, the same at every time; 
   expect((await textsOf(["a fox", "the king"])).slice(2)).toEqual(together.slice(2, 4));
 });
 
+test("a list of prompts that fits the limits is taken whole, however few may wait", async () => {
+  const client = clientOf(await serveTiny({ rows: 1, queue: 0 }));
+  const { choices } = await client.completions.create({ ...ask, prompt: ["the", "a", "king", "fox"] });
+  expect(choices).toHaveLength(4);
+});
+
 test("requests that come together share calls of the network, and are answered as alone", async () => {
   const served = await serveTiny();
   const client = clientOf(served);

@@ -110,6 +110,30 @@ test("a model that does not load says why", async () => {
   await expect(host.loaded).rejects.toMatchObject({ name: "UserError", message: "model m: no such folder" });
 });
 
+test("nor does one that replaces a dead worker stay silent about it", async () => {
+  const lost: string[] = [];
+  const { host, say, die, workers } = scene({ onLost: (failure) => lost.push(failure) });
+  say({ type: "ready", card });
+  die();
+  await expect.poll(workers, { timeout: 5000 }).toBe(2);
+  say({ type: "broken", message: "model m: no such folder", user: true });
+  expect(lost).toEqual(["", ": model m: no such folder"]);
+  await host.stop(0);
+});
+
+test("in a full queue a client with many requests gives way to one with few; jobs of an admitted request wait beyond it", async () => {
+  const { host, run, say } = scene({ maxRows: 1, queueLimit: 2 });
+  say({ type: "ready", card });
+  const running = run("a");
+  const [kept, pushed] = [run("a"), run("a")];
+  const other = run("b");
+  await expect(pushed).rejects.toMatchObject({ status: 429, message: expect.stringMatching(/^2 requests wait already/) });
+  const further = run("b", 1, { admitted: true });
+  expect(host.state.waiting).toBe(3);
+  for (const job of [0, 1, 3, 4]) say({ type: "done", job, result });
+  expect(await Promise.all([running, kept, other, further])).toHaveLength(4);
+});
+
 test("a stop takes no more, waits for what runs, and cancels what takes too long", async () => {
   const { host, run, say } = scene({ maxRows: 1 });
   say({ type: "ready", card });

@@ -351,3 +351,17 @@ test("a queue of 0: what can start at once starts, nothing waits", async () => {
   leaving.abort();
   await expect.poll(async () => (await served.post("/v1/completions", short)).status).toBe(200);
 });
+
+test("--log-texts logs the bodies that were read, and of a request that was refused before none", async () => {
+  const served = await serveTiny({ logTexts: true, apiKey: "a-long-secret", bodyLimit: 1024 });
+  const send = (headers: Record<string, string>, body: object) =>
+    raw(served.address, "/v1/completions", { "content-type": "application/json", ...headers }, "POST", JSON.stringify(body));
+  const key = { authorization: "Bearer a-long-secret" };
+  expect((await send({}, { prompt: "without a key" })).status).toBe(401);
+  expect((await send(key, { prompt: "too long ".repeat(200) })).status).toBe(413);
+  expect((await send(key, { prompt: "the fox", max_tokens: 2, steps: 1 })).status).toBe(200);
+  expect((await send(key, { prompt: "a king", wrong: 1 })).status).toBe(400);
+  await expect.poll(served.log).toContain("a king");
+  expect(served.log()).toContain("the fox");
+  expect(served.log()).not.toMatch(/without a key|too long too long/);
+});

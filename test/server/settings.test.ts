@@ -50,6 +50,8 @@ test("mistakes", async () => {
   for (const list of [["https://page.example", "http://localhost:5173", "app://obsidian.md"], ["*"]])
     expect(await readSettings({}, { SEDD_CORS_ORIGIN: list.join(", ") })).toMatchObject({ corsOrigin: list });
   await expect(readSettings({ apiKey: "short" }, {})).rejects.toThrow("--api-key: at least 8 characters");
+  await expect(readSettings({ apiKey: "contraseña-larga" }, {})).rejects.toThrow(/^--api-key: ASCII letters/);
+  expect(await readSettings({}, { SEDD_API_KEY: "from-a-secret-file\n" })).toMatchObject({ apiKey: "from-a-secret-file" });
   const file = await fileOf("prot: 80\n");
   await expect(readSettings({}, {}, file)).rejects.toThrow(/prot is no setting; there are host, port/);
   await expect(readSettings({}, {}, await fileOf("- a\n"))).rejects.toThrow(/expected settings by name/);
