@@ -8,6 +8,8 @@ export interface ModelCard extends Pick<Model, "name" | "length" | "longest"> {
   /** Absorb: the state that stands for a token not yet written. */
   readonly mask: number | undefined;
   readonly parameters: number;
+  /** Writes a token a step, each from those before it: no sampler or steps to choose, no laws. */
+  readonly leftToRight: boolean;
   /** Where it runs, in words: "WebGPU", "WebAssembly, 4 threads", "server". */
   readonly device: string;
 }
@@ -22,8 +24,9 @@ export interface GenerateRequest {
   readonly length?: number | undefined;
   readonly count: number;
   readonly seed: number;
-  readonly steps: number;
-  readonly sampler: SamplerName;
+  /** Left out for a model that writes from left to right. */
+  readonly steps?: number | undefined;
+  readonly sampler?: SamplerName | undefined;
   readonly temperature?: number | undefined;
 }
 

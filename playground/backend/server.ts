@@ -25,6 +25,7 @@ interface Entry extends Pick<ModelCard, "length" | "longest" | "parameters" | "g
   readonly ready: true;
   readonly vocabulary: number;
   readonly mask?: number;
+  readonly objective: string;
 }
 
 /** Milliseconds until a server whose model loads is asked again. */
@@ -53,10 +54,13 @@ export async function serverBackend({ address, key, signal }: ServerOptions): Pr
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
     }
   };
-  const { id: model, length, longest, parameters, graph, vocabulary, mask } = await first();
+  const { id: model, length, longest, parameters, graph, vocabulary, mask, objective } = await first();
 
   return {
-    card: { name: model, ...{ length, longest, parameters, graph, mask }, vocabularySize: vocabulary, device: "server" },
+    card: {
+      ...{ name: model, length, longest, parameters, graph, mask, vocabularySize: vocabulary },
+      ...{ device: "server", leftToRight: objective === "ar" },
+    },
     async generate({ template, count, ...rest }: GenerateRequest, { signal, onFrame }) {
       const begin = performance.now();
       const pieces = typeof template === "string" ? { template } : { spans: template };

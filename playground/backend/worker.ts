@@ -45,6 +45,7 @@ answerCalls(self, {
     return {
       ...{ name, length, longest, vocabularySize: tokenizer.size, parameters: parameterCount, graph: config.sedd.graph },
       mask: config.sedd.graph === "absorb" ? tokenizer.size : undefined,
+      leftToRight: config.sedd.objective === "ar",
       device: gpu ? "WebGPU" : `WebAssembly, ${threads === 1 ? "1 thread" : `${threads} threads`}`,
     };
   },

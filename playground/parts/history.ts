@@ -23,11 +23,11 @@ export interface Change {
 
 /**
  * The probability that an open position is written in the step between two frames, which absorb knows beforehand: scores sum to 1/(e^σ − 1).
- * Divided by it, the probability of a draw says how sure the model was of the token, whatever the number of steps. First-hitting's events are
- * certain to be written. Not known where no time passed: a corrector's draw.
+ * Divided by it, the probability of a draw says how sure the model was of the token, whatever the number of steps. First-hitting's and left-to-right's
+ * events are certain to be written. Not known where no time passed: a corrector's draw.
  */
 function writing(before: Frame, { sigma }: Frame, sampler: string): number | undefined {
-  if (sampler === "first-hitting") return 1;
+  if (sampler === "first-hitting" || sampler === "left-to-right") return 1;
   return sigma < before.sigma ? Math.expm1(before.sigma - sigma) / Math.expm1(before.sigma) : undefined;
 }
 

@@ -11,14 +11,17 @@ const places: Readonly<Record<Place, string>> = {
 };
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
 
-/** What goes wrong the bar itself says. */
-const load = (): void => void openModel().catch(() => undefined);
-
 export function ModelBar() {
   const key = useRef<HTMLInputElement>(null);
+  const bar = useRef<HTMLElement>(null);
   const now = status.value;
+  /** What goes wrong the bar itself says. The button that was pressed goes, so the bar takes its focus. */
+  const load = (): void => {
+    bar.current!.focus();
+    void openModel().catch(() => undefined);
+  };
   return (
-    <section class="model" aria-label="Model">
+    <section class="model" aria-label="Model" ref={bar} tabIndex={-1}>
       <Choice
         label="Runs in"
         value={place.value}

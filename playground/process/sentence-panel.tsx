@@ -7,7 +7,7 @@ import { countEnds, denoise, momentAt, whichSentence, type Moment } from "./back
 import { BarTable } from "./bar-table.tsx";
 import { drawEvents, stateAt } from "./forward.ts";
 import { Sides } from "./sides.tsx";
-import { noise, schedules, sigma, time } from "./state.ts";
+import { noise, schedule, schedules, sigma, time } from "./state.ts";
 import { nameOf, sentenceLength, sentences } from "./world.ts";
 
 const chosen = signal(0);
@@ -56,7 +56,7 @@ function Journey({ graph }: { readonly graph: Graph }) {
     <>
       <Words label={`Noised: ${struck} of ${sentenceLength} words were struck`} tokens={noisy} compare={clean} />
       <Way graph={graph} />
-      <Ends graph={graph} />
+      <Ends key={`${schedule.value} ${steps.value}`} graph={graph} />
     </>
   );
 }
@@ -103,16 +103,11 @@ const Words = ({
   </div>
 );
 
-/** How often runs end where, against the data. */
+/** How often runs end where, against the data. Of other settings it is another one, which has counted nothing. */
 function Ends({ graph }: { readonly graph: Graph }) {
   const none = new Array<number>(sentences.length + 1).fill(0);
   const [counts, setCounts] = useState<readonly number[]>(none);
   const [asked, setAsked] = useState(0);
-  const settings = [graph, noise.value, steps.value] as const;
-  useEffect(() => {
-    setCounts(none);
-    setAsked(0);
-  }, settings);
   useEffect(() => {
     if (asked === 0) return;
     const controller = new AbortController();
@@ -122,7 +117,7 @@ function Ends({ graph }: { readonly graph: Graph }) {
       () => undefined,
     );
     return () => controller.abort();
-  }, [...settings, asked]);
+  }, [asked]);
   const runs = counts.reduce((sum, count) => sum + count, 0);
   const busy = runs < asked * runsAtOnce;
   return (

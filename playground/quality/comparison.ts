@@ -29,8 +29,12 @@ export async function startComparison(wanted: Wanted): Promise<void> {
     if (controller === own) comparison.value = { ...comparison.value!, ...part };
   };
   try {
-    const backend = await openModel();
-    signal.throwIfAborted();
+    const stopped = new Promise<never>((_, reject) =>
+      signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true }),
+    );
+    const backend = await Promise.race([openModel(), stopped]);
+    if (backend.card.leftToRight)
+      throw new Error("this model writes one token a step, from left to right: it has no number of steps to choose");
     await compare(backend, wanted, {
       signal,
       onBegin: (run) => change({ message: run ? `Writing with ${run.steps} steps, seed ${run.seed}` : "Warming up, which is not counted" }),

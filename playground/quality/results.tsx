@@ -28,7 +28,7 @@ export function Results() {
       <table class="averages">
         <caption>
           {repeated
-            ? "Means over seeds, ± the standard error that the spread between seeds gives"
+            ? "Means over seeds, ± the standard error that the spread between seeds gives, which one text does not have"
             : "One text each: ± is the error of the estimate of its bound, and says nothing of other seeds"}
         </caption>
         <thead>
@@ -44,7 +44,7 @@ export function Results() {
             <tr key={steps}>
               <th scope="row">{steps}</th>
               <td>{runs}</td>
-              <td>{withError(nats, 3)}</td>
+              <td>{withError(repeated && runs === 1 ? { ...nats, error: undefined } : nats, 3)}</td>
               <td>{withError(milliseconds, 0)}</td>
             </tr>
           ))}

@@ -26,6 +26,19 @@ export function ScrubView() {
   );
 }
 
+/** Under first-hitting each text has a clock of its own, and frames tell the first one's alone; from left to right there is none. */
+const hasClock = ({ sampler }: Run, sequence: number): boolean =>
+  sampler !== "left-to-right" && !(sampler === "first-hitting" && sequence > 0);
+
+/** Why the model is not asked about a frame. */
+function silenceOf(run: Run, sequence: number, other: string | undefined): string | undefined {
+  if (other) return other;
+  if (run.card.leftToRight) return "This model writes from left to right: it has no law of what stands to the right.";
+  return hasClock(run, sequence)
+    ? undefined
+    : "At which noise the model was asked is told of the first text alone, so it is not asked about this one.";
+}
+
 function Scrub({ run }: { readonly run: Run }) {
   const { source } = run;
   const here = placeIn(source);
@@ -50,9 +63,11 @@ function Scrub({ run }: { readonly run: Run }) {
   const rests = !playing && run.state !== "running";
   const other = otherModel(run);
   const backend = status.value.kind === "ready" && !other ? status.value.backend : undefined;
-  const told = useLaws(backend, rests ? frame : undefined);
-  const laws: Laws = backend ? told : { kind: "silent", message: other ?? "The model is not loaded, so it is not asked." };
-  const moment = `step ${frame.step} of ${frame.steps}, time ${frame.time.toFixed(3)}, noise σ ${frame.sigma.toFixed(3)}`;
+  const silence = silenceOf(run, sequence, other);
+  const told = useLaws(backend, rests && !silence ? frame : undefined);
+  const laws: Laws = backend && !silence ? told : { kind: "silent", message: silence ?? "The model is not loaded, so it is not asked." };
+  const clock = hasClock(run, sequence) ? `, time ${frame.time.toFixed(3)}, noise σ ${frame.sigma.toFixed(3)}` : "";
+  const moment = `step ${frame.step} of ${frame.steps}${clock}`;
 
   return (
     <>
@@ -90,7 +105,7 @@ function Scrub({ run }: { readonly run: Run }) {
           />
         )}
         <output class="quiet">
-          {moment}; {frame.changed.length} changed{frame.time === 0 && " by the final denoise"}
+          {moment}; {frame.changed.length} changed{clock && frame.time === 0 && " by the final denoise"}
         </output>
       </div>
       <Colouring steps={frame.steps} />

@@ -52,7 +52,8 @@ export function parseLink(hash: string): { view?: ViewName; asked: Partial<Asked
     steps: whole("steps"),
     seed: whole("seed"),
     sampler: samplers.find((sampler) => sampler === parameters.get("sampler")),
-    temperature: temperature > 0 && temperature <= 2 ? temperature : undefined,
+    // In steps of the field, which would refuse others.
+    temperature: temperature >= 0.1 && temperature <= 2 ? Math.round(10 * temperature) / 10 : undefined,
   };
   const found = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<Asked>;
   const open = views.find((known) => known === name);

@@ -40,7 +40,7 @@ let controller: AbortController | undefined;
 /** What a run that comes to nothing leaves. */
 let before: Run | undefined;
 
-/** Begins a run and stops one that goes on. Resolves at its end, however it ends. Where it fails before its first frame, the run before it stays. */
+/** Begins a run and stops one that goes on. Resolves at its end, however it ends. Where it fails or is stopped before its first frame, the run before it stays. */
 export async function startRun(backend: Backend, request: GenerateRequest): Promise<void> {
   stopRun();
   const own = (controller = new AbortController());
@@ -52,7 +52,7 @@ export async function startRun(backend: Backend, request: GenerateRequest): Prom
   const texts = tokenTexts(backend);
   const begin = {
     source: { kind: "asked", request, model, vocabularySize },
-    ...{ card: backend.card, texts, mask, sampler: request.sampler },
+    ...{ card: backend.card, texts, mask, sampler: request.sampler ?? "left-to-right" },
   } as const;
   const frames: Frame[][] = Array.from({ length: request.count }, () => []);
   /** Frames that were not shown yet. */
@@ -88,9 +88,9 @@ export async function startRun(backend: Backend, request: GenerateRequest): Prom
   } catch (error) {
     over = true;
     show({ state: "stopped" });
-    if (own.signal.aborted || controller !== own) return;
-    mistake.value = messageOf(error);
+    if (controller !== own) return;
     if (frames[0]!.length === 0) run.value = before;
+    if (!own.signal.aborted) mistake.value = messageOf(error);
   }
 }
 

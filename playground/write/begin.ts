@@ -4,7 +4,18 @@ import type { Template } from "sedd";
 import { sameModel } from "../backend/backend.ts";
 import { ask, asked } from "../session/link.ts";
 import { openModel } from "../session/model.ts";
-import { run, startRun, type Run } from "../session/run.ts";
+import { run, startRun, stopRun, type Run } from "../session/run.ts";
+
+/** A run is to begin once the model is there. */
+export const waiting = signal(false);
+let asking = 0;
+
+/** Stops the run that goes on, and one that waits for the model. */
+export function stop(): void {
+  asking++;
+  waiting.value = false;
+  stopRun();
+}
 
 /** The seed stays from run to run. */
 export const keepSeed = signal(false);
@@ -20,6 +31,12 @@ export const drawSeed = (): void => ask({ seed: crypto.getRandomValues(new Uint3
 export async function begin(template: Template, from?: Run): Promise<void> {
   const last = run.value?.source;
   if (!keepSeed.value && last?.kind === "asked" && last.request.seed === asked.value.seed) drawSeed();
+  const own = ++asking;
+  waiting.value = true;
   const backend = await openModel().catch(() => undefined);
-  if (backend && (!from || sameModel(backend.card, from.card))) await startRun(backend, { ...asked.value, template });
+  if (own !== asking) return;
+  waiting.value = false;
+  if (!backend || (from && !sameModel(backend.card, from.card))) return;
+  const { steps, sampler, ...rest } = asked.value;
+  await startRun(backend, { ...rest, ...(backend.card.leftToRight ? {} : { steps, sampler }), template });
 }

@@ -6,7 +6,7 @@ import { messageOf } from "../message.ts";
 import { tokensAt } from "../parts/history.ts";
 import { chosen, describe, shownText, TokenText, type Choice } from "../parts/token-text.tsx";
 import { openModel } from "../session/model.ts";
-import { otherModel, type Run } from "../session/run.ts";
+import { otherModel, run as runNow, type Run } from "../session/run.ts";
 import { begin } from "./begin.ts";
 import { CopyButton } from "./copy-button.tsx";
 import { lock, replace, templateOf, type Draft } from "./draft.ts";
@@ -14,7 +14,14 @@ import { lock, replace, templateOf, type Draft } from "./draft.ts";
 /** The texts of a run that were worked on; kept while another view is open. */
 const drafts = signal<{ readonly run: Run | undefined; readonly of: ReadonlyMap<number, Draft> }>({ run: undefined, of: new Map() });
 
-export function Result({ run, sequence }: { readonly run: Run; readonly sequence: number }) {
+export interface ResultProps {
+  readonly run: Run;
+  readonly sequence: number;
+  /** Whether the settings are such as can be written with; says what is wrong. */
+  readonly valid: () => boolean;
+}
+
+export function Result({ run, sequence, valid }: ResultProps) {
   const frames = run.frames[sequence]!;
   const { texts } = run;
   const written = useMemo(() => tokensAt(frames, run), [frames]);
@@ -38,7 +45,9 @@ export function Result({ run, sequence }: { readonly run: Run; readonly sequence
   const lockable = part.filter(({ open }) => !open);
   const isLocked = lockable.every(({ locked }) => locked);
 
-  const again = (keeps: (token: Draft[number]) => boolean): void => void begin(templateOf(draft, keeps), run);
+  const again = (keeps: (token: Draft[number]) => boolean): void => {
+    if (valid()) void begin(templateOf(draft, keeps), run);
+  };
   const toggle = (): void => keep(lock(draft, range!, !isLocked));
   const key = (pressed: string): boolean => {
     if (!range || other || (pressed !== " " && pressed !== "Enter")) return false;
@@ -47,15 +56,21 @@ export function Result({ run, sequence }: { readonly run: Run; readonly sequence
     return true;
   };
   const type = async (text: string): Promise<void> => {
+    const { begin: from, end } = range!;
     try {
       const backend = await openModel();
       if (!sameModel(backend.card, run.card)) return; // which is said beside the text now
       const ids = await backend.encode(text);
-      keep(replace(draft, range!, ids));
-      setChoice(ids.length > 0 ? { anchor: range!.begin, at: range!.begin + ids.length - 1 } : undefined);
+      // A model may have taken its time to load: what was done to the text meanwhile stays.
+      if (runNow.value !== run) return;
+      const now = drafts.value.run === run ? (drafts.value.of.get(sequence) ?? written) : written;
+      if (part.some(({ id }, i) => now[from + i]?.id !== id)) throw new Error("the text has changed meanwhile; choose the tokens again");
+      keep(replace(now, { begin: from, end }, ids));
+      setChoice(ids.length > 0 ? { anchor: from, at: from + ids.length - 1 } : undefined);
       setMistake("");
-      // The field is another one now: the focus goes on where the text came.
-      requestAnimationFrame(() => section.current!.querySelector<HTMLElement>("[role=option][tabindex='0']")?.focus());
+      // The field is another one now: the focus goes on where the text came, unless it has gone elsewhere.
+      const stays = document.activeElement === document.body || section.current?.contains(document.activeElement);
+      if (stays) requestAnimationFrame(() => section.current?.querySelector<HTMLElement>("[role=option][tabindex='0']")?.focus());
     } catch (error) {
       setMistake(messageOf(error));
     }
@@ -76,7 +91,7 @@ export function Result({ run, sequence }: { readonly run: Run; readonly sequence
       <h2>{name}</h2>
       {over && <p class="hidden">{plain}</p>}
       <TokenText
-        {...{ tokens: draft, texts, steps, choice: range && choice, ranges: true }}
+        {...{ tokens: draft, texts, steps, choice, ranges: true }}
         label={`${name}: its tokens`}
         onChoose={setChoice}
         onKey={key}

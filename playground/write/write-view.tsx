@@ -1,11 +1,11 @@
 /** Write: a text with holes is filled before one's eyes, and worked on. */
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { Colouring } from "../parts/colouring.tsx";
 import { NumberField, SamplerField, TemplateField } from "../parts/fields.tsx";
 import { ask, asked, currentLink, ranges } from "../session/link.ts";
-import { status } from "../session/model.ts";
-import { mistake, run, stopRun, type Run } from "../session/run.ts";
-import { begin, drawSeed, keepSeed } from "./begin.ts";
+import { card, status } from "../session/model.ts";
+import { mistake, run, type Run } from "../session/run.ts";
+import { begin, drawSeed, keepSeed, stop, waiting } from "./begin.ts";
 import { CopyButton } from "./copy-button.tsx";
 import { Result } from "./result.tsx";
 import "./write.css";
@@ -16,7 +16,17 @@ export function WriteView() {
   const { template, count, steps, seed, temperature } = asked.value;
   const now = run.value;
   const running = now?.state === "running";
-
+  const leftToRight = card.value?.leftToRight ?? false;
+  const stopButton = useRef<HTMLButtonElement>(null);
+  const stopped = useRef(false);
+  // What was pressed to write again is gone with the text it stood beside: the focus waits where the run can be stopped, and goes on to the new text.
+  useEffect(() => {
+    if (running && document.activeElement === document.body) stopButton.current!.focus();
+    if (running) return () => void (stopped.current = document.activeElement === stopButton.current);
+    if (stopped.current) document.querySelector<HTMLElement>(".results [role=option][tabindex='0']")?.focus();
+    stopped.current = false;
+    return undefined;
+  }, [running]);
   /** Puts a hole in the place of what is selected, its length selected for typing another. */
   const insertHole = (): void => {
     const area = text.current!;
@@ -47,9 +57,9 @@ export function WriteView() {
           brackets.
         </TemplateField>
         <div class="fields">
-          <NumberField label="Steps" value={steps} {...ranges.steps} onValue={(steps) => ask({ steps })} />
+          {!leftToRight && <NumberField label="Steps" value={steps} {...ranges.steps} onValue={(steps) => ask({ steps })} />}
           <NumberField label="Texts" value={count} {...ranges.count} onValue={(count) => ask({ count })} />
-          <SamplerField />
+          {!leftToRight && <SamplerField />}
           <NumberField
             label="Temperature"
             value={temperature}
@@ -69,7 +79,7 @@ export function WriteView() {
           <button type="submit" class="primary" aria-keyshortcuts="Control+Enter" title="Ctrl+Enter">
             Write
           </button>
-          <button type="button" disabled={!running} onClick={stopRun}>
+          <button type="button" ref={stopButton} disabled={!running && !waiting.value} onClick={stop}>
             Stop
           </button>
           <button type="button" onClick={insertHole}>
@@ -92,7 +102,7 @@ export function WriteView() {
           <Colouring steps={now.frames[0]![0]!.steps} />
           <div class="results">
             {now.frames.map((_, sequence) => (
-              <Result key={sequence} run={now} sequence={sequence} />
+              <Result key={sequence} run={now} sequence={sequence} valid={() => form.current!.reportValidity()} />
             ))}
           </div>
         </>

@@ -44,7 +44,8 @@ export function record(model: SeddModel, loaded: Pick<RunDescription, "device" |
       model: model.name,
       ...loaded,
       ...call,
-      options: { ...given, seed: samples[0]!.seed },
+      // What was left out too: how probabilities are to be read depends on the sampler.
+      options: { ...given, sampler: samples[0]!.sampler, seed: samples[0]!.seed },
       graph: { kind: sedd.graph, vocabularySize: graphOf(sedd).vocabularySize },
       noise: sedd.noise,
     };

@@ -94,8 +94,18 @@ export function createApp(options: AppOptions): OpenAPIHono {
     const head = { id, object: "model", created: started, owned_by: "sedd", ready: state.ready };
     // While it loads for the first time nothing is known of it.
     if (!card) return head;
-    const { length, longest, parameterCount: parameters, vocabularySize: vocabulary, graph, mask } = card;
-    return { ...head, length, longest, parameters, vocabulary, graph, mask, limits: { steps: limits.steps, texts: limits.texts } };
+    const { length, longest, parameterCount: parameters, vocabularySize: vocabulary, graph, mask, objective } = card;
+    return {
+      ...head,
+      length,
+      longest,
+      parameters,
+      vocabulary,
+      graph,
+      mask,
+      objective,
+      limits: { steps: limits.steps, texts: limits.texts },
+    };
   };
   get("/v1/models", "The models that are served", (c) => c.json({ object: "list", data: [...hosts.keys()].map(entry) }));
   get("/v1/models/:model", "One of them", (c) => c.json(entry(hostOf(service, c.req.param("model")).id)));

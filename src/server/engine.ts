@@ -46,7 +46,15 @@ export async function serveJobs(port: Port<FromWorker, ToWorker>, settings: Work
   const { length, longest, parameterCount, config } = model;
   port.postMessage({
     type: "ready",
-    card: { length, longest, parameterCount, vocabularySize, graph: config.sedd.graph, mask: maskOf(model) },
+    card: {
+      length,
+      longest,
+      parameterCount,
+      vocabularySize,
+      graph: config.sedd.graph,
+      mask: maskOf(model),
+      objective: config.sedd.objective ?? "sedd",
+    },
   });
 }
 

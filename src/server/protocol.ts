@@ -125,6 +125,8 @@ export interface ModelCard extends Pick<Model, "length" | "longest" | "parameter
   readonly graph: string;
   /** The state that means open; the uniform graph has none. */
   readonly mask?: number | undefined;
+  /** What it was trained for. */
+  readonly objective: string;
 }
 
 export type FromWorker =

@@ -34,7 +34,7 @@ describe("a record", () => {
       verb: "sample",
       graph: { kind: "absorb", vocabularySize: model.tokenizer.size },
     });
-    expect(run.options).toEqual({ length: 8, steps: 3, seed: sample!.seed });
+    expect(run.options).toEqual({ length: 8, steps: 3, sampler: "analytic", seed: sample!.seed });
     expect(seen).toEqual([0, 1, 2, 3, 3]); // the caller's own listener is called as before
   });
 

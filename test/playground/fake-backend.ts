@@ -27,8 +27,18 @@ export function fakeBackend({ length = 4, pause = async () => undefined }: FakeO
     throw new Error("not a part of this test");
   };
   return {
-    card: { name: "fake", device: "none", graph: "absorb", vocabularySize: mask, parameters: 0, longest: length, length, mask },
-    async generate({ count, steps }, { signal, onFrame }) {
+    card: {
+      name: "fake",
+      device: "none",
+      graph: "absorb",
+      vocabularySize: mask,
+      parameters: 0,
+      longest: length,
+      length,
+      mask,
+      leftToRight: false,
+    },
+    async generate({ count, steps = length }, { signal, onFrame }) {
       const texts = Array.from({ length: count }, () => Array<number>(length).fill(mask));
       for (let step = 0; step <= length; step++) {
         await pause(step);

@@ -38,7 +38,7 @@ async function framesOf(sampler: SamplerName, steps: number): Promise<Frame[]> {
   return frames;
 }
 
-describe.each<SamplerName>(["analytic", "euler", "first-hitting"])("%s", (sampler) => {
+describe.each<SamplerName>(["analytic", "euler", "first-hitting", "left-to-right"])("%s", (sampler) => {
   it.each([3, 64])("%i steps: the probability of a token is the model's, not that of being drawn in this very step", async (steps) => {
     const frames = await framesOf(sampler, steps);
     const tokens = tokensAt(frames, { mask, sampler });

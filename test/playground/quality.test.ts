@@ -20,7 +20,7 @@ function fakeBackend(): { backend: Backend; asked: GenerateRequest[]; measured: 
     async generate(request, { signal, onFrame }) {
       signal.throwIfAborted();
       asked.push(request);
-      const { steps, seed } = request;
+      const { steps = 0, seed } = request;
       onFrame(frame(0, 1, [], steps));
       for (let step = 1; step <= steps; step++) onFrame(frame(step, 1 - step / (steps + 1), step % 2 === 0 ? [step] : [], steps));
       onFrame(frame(steps, 0, [0, 1, 2], steps));
@@ -48,13 +48,19 @@ describe("compare", () => {
     const runs = [8, 32].flatMap((steps) => [5, 6].map((seed) => ({ steps, seed }))).sort((a, b) => a.seed - b.seed);
     expect(heard.begun).toEqual([undefined, ...runs]);
     expect(asked).toEqual(
-      [{ steps: 1, seed: 5 }, ...runs].map((run) => ({ template: "a [[4]]", length: 48, sampler: "analytic", count: 1, ...run })),
+      [{ steps: 1, seed: 5 }, { steps: 8, seed: 5 }, ...runs].map((run) => ({
+        template: "a [[4]]",
+        length: 48,
+        sampler: "analytic",
+        count: 1,
+        ...run,
+      })),
     );
     expect(heard.outcomes.map(({ steps, seed, text, milliseconds }) => ({ steps, seed, text, milliseconds }))).toEqual(
       runs.map(({ steps, seed }) => ({ steps, seed, text: `${steps} ${seed}`, milliseconds: steps })),
     );
     // One noise for all texts, so that their bounds compare.
-    expect(measured).toEqual(["1 5", "8 5", "32 5", "8 6", "32 6"].map((text) => ({ text, samples: boundSamples, seed: 0 })));
+    expect(measured).toEqual(["1 5", "8 5", "8 5", "32 5", "8 6", "32 6"].map((text) => ({ text, samples: boundSamples, seed: 0 })));
     expect(heard.outcomes[0]!.changes).toEqual({ changing: 4, of: 8, most: 3 });
   });
 
@@ -68,7 +74,7 @@ describe("compare", () => {
     };
     await expect(compare(backend, wanted, { ...heard, onOutcome })).rejects.toThrow("stopped by hand");
     expect(heard.outcomes).toHaveLength(3);
-    expect(asked).toHaveLength(4);
+    expect(asked).toHaveLength(5);
   });
 
   it("passes on what the model refuses", async () => {
@@ -186,7 +192,7 @@ inChromium("Steps and quality, in a browser", () => {
 
   it("can be stopped; what was found stays", () =>
     open("view=quality", async (page) => {
-      await serve(page, 2); // the warm-up and two texts; the third never comes
+      await serve(page, 3); // the two of the warm-up and two texts; the third never comes
       await compareWith(page, 1);
       await page.getByText("Writing with 32 steps, seed 1: 2 of 3 texts.").waitFor();
       await page.getByRole("button", { name: "Stop" }).click();

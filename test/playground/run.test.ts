@@ -34,6 +34,14 @@ it("a run that is stopped keeps what is written", async () => {
   expect(mistake.value).toBeUndefined();
 });
 
+it("a run that is stopped before its first frame leaves the run before it", async () => {
+  await startRun(fakeBackend(), request);
+  const before = run.value;
+  await startRun(fakeBackend({ pause: async (step) => void (step === 0 && stopRun()) }), request);
+  expect(run.value).toBe(before);
+  expect(mistake.value).toBeUndefined();
+});
+
 it("a run that fails in its middle keeps what is written, and says what is wrong", async () => {
   const fails = async (step: number): Promise<void> => {
     if (step === 2) throw new Error("the device is lost");

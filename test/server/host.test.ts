@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { modelHost, type HostOptions, type RunOptions } from "../../src/server/host.ts";
 import type { Connection, FromWorker, ScoreJob, ToWorker } from "../../src/server/protocol.ts";
 
-const card = { length: 8, longest: 64, parameterCount: 1, vocabularySize: 2, graph: "absorb" };
+const card = { length: 8, longest: 64, parameterCount: 1, vocabularySize: 2, graph: "absorb", objective: "sedd" };
 const job: ScoreJob = { kind: "score", template: "a", samples: 2, seed: 0 };
 const result = { kind: "query", answer: {} as never } as const;
 

@@ -184,7 +184,7 @@ test("for machines: models, readiness, the document and its page; headers that k
   expect(await json("/v1/models")).toMatchObject({ object: "list", data: [{ id: "tiny", object: "model", length: 32 }] });
   const { vocabulary, mask, ...rest } = (await json("/v1/models/tiny")) as Record<string, number>;
   expect(mask).toBe(vocabulary);
-  expect(rest).toMatchObject({ longest: 256, limits: { steps: 4096, texts: 16 } });
+  expect(rest).toMatchObject({ longest: 256, objective: "sedd", limits: { steps: 4096, texts: 16 } });
   expect(await json("/v1/models/tiny")).toMatchObject({ id: "tiny" });
   expect((await fetch(`${address}/v1/models/other`)).status).toBe(404);
   expect(await json("/health")).toEqual({ status: "ok" });
