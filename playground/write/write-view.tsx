@@ -18,15 +18,12 @@ export function WriteView() {
   const running = now?.state === "running";
   const leftToRight = card.value?.leftToRight ?? false;
   const stopButton = useRef<HTMLButtonElement>(null);
-  const stopped = useRef(false);
-  // What was pressed to write again is gone with the text it stood beside: the focus waits where the run can be stopped, and goes on to the new text.
+  const stoppable = running || waiting.value;
+  // What was pressed to write again is gone with the text it stood beside: the focus waits where the run can be stopped.
   useEffect(() => {
     if (running && document.activeElement === document.body) stopButton.current!.focus();
-    if (running) return () => void (stopped.current = document.activeElement === stopButton.current);
-    if (stopped.current) document.querySelector<HTMLElement>(".results [role=option][tabindex='0']")?.focus();
-    stopped.current = false;
-    return undefined;
   }, [running]);
+
   /** Puts a hole in the place of what is selected, its length selected for typing another. */
   const insertHole = (): void => {
     const area = text.current!;
@@ -79,7 +76,7 @@ export function WriteView() {
           <button type="submit" class="primary" aria-keyshortcuts="Control+Enter" title="Ctrl+Enter">
             Write
           </button>
-          <button type="button" ref={stopButton} disabled={!running && !waiting.value} onClick={stop}>
+          <button type="button" ref={stopButton} aria-disabled={!stoppable} onClick={() => stoppable && stop()}>
             Stop
           </button>
           <button type="button" onClick={insertHole}>

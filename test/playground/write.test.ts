@@ -60,9 +60,12 @@ inChromium("Write", () => {
       const writing = page.waitForFunction(() =>
         [...document.querySelectorAll("[role=status]")].some((line) => line.textContent === "Writing."),
       );
-      await page.getByRole("button", { name: "Write the rest again" }).click();
+      await page.getByRole("button", { name: "Write the rest again" }).press("Enter");
       await writing;
+      // The button is gone with the text it stood beside; its focus is not.
+      await page.locator("button:focus", { hasText: "Stop" }).waitFor();
       await done(page);
+      await page.locator("button:focus", { hasText: "Stop" }).waitFor();
       const after = (await textsOf(page)).join("");
       expect(after.startsWith(kept)).toBe(true);
       expect(after).toContain(" the dragon");
