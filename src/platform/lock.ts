@@ -24,15 +24,25 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   }
 }
 
+/** Words of the locks that this thread holds. */
+const held = new Set<string>();
+
 /** Creates the lock file and returns what removes it, or the number of the living process that has it. */
 async function acquire(path: string): Promise<(() => Promise<void>) | number> {
   const word = randomUUID();
   const content = `${process.pid}\n${word}\n`;
   const draft = `${path}.${word}`;
+  const taken = (): (() => Promise<void>) => {
+    held.add(word);
+    return async () => {
+      await removeIf(path, content);
+      held.delete(word);
+    };
+  };
   await writeFile(draft, content, { flag: "wx" });
   try {
     for (;;) {
-      if (await create(draft, path, content)) return () => removeIf(path, content);
+      if (await create(draft, path, content)) return taken();
       const present = await settledContent(path);
       if (present === undefined) continue; // just given back
       const owner = await livingOwner(path, present);
@@ -46,7 +56,7 @@ async function acquire(path: string): Promise<(() => Promise<void>) | number> {
       try {
         if ((await contentOf(path)) !== present) continue; // replaced before we had the claim
         await rename(draft, path);
-        return () => removeIf(path, content);
+        return taken();
       } finally {
         await claim();
       }
@@ -102,7 +112,9 @@ async function livingOwner(path: string, content: string): Promise<number | unde
   const owner = Number(/^\d{1,10}/.exec(content)?.[0] ?? "0");
   if (owner === 0 || owner > 0x7fffffff) return undefined;
   if (owner === process.pid) {
-    // Ours, or that of an earlier process of the same number (a restarted container): then the lock is older than this process.
+    if (held.has(wordOf(content))) return owner;
+    // Another thread's, or that of an earlier process of the same number (a restarted container): then the lock is older than this process. (Its uptime may leave
+    // out a sleep of the machine, so that our own go by their words.)
     const locked = await stat(path).then(
       (file) => file.mtimeMs,
       () => 0,

@@ -43,6 +43,13 @@ describe("lockFolder", () => {
     await again();
   });
 
+  test("its own lock is its own, whatever the clocks say", async () => {
+    const release = await lockFolder(folder);
+    utimesSync(lock, 0, 0); // as after a sleep that the process's uptime does not count
+    await expect(lockFolder(folder)).rejects.toThrow(`in use by process ${process.pid}`);
+    await release();
+  });
+
   test("respects another living process", async () => {
     const other = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
     try {
