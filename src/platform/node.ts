@@ -110,9 +110,23 @@ export async function list(folder: string): Promise<string[]> {
 
 export async function makeFolder(path: string): Promise<void> {
   try {
-    await fs.mkdir(path, { recursive: true });
+    await makeWithParents(path);
   } catch (error) {
     throw fileError("make the folder", path, error);
+  }
+}
+
+/** Node's own (`recursive: true`) never ends where a folder that is there lets none be made, as in /proc. */
+async function makeWithParents(path: string): Promise<void> {
+  try {
+    await fs.mkdir(path);
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "EEXIST" && (await isFolder(path))) return;
+    const parent = dirname(path);
+    if (code !== "ENOENT" || parent === path || (await exists(parent))) throw error;
+    await makeWithParents(parent);
+    await makeWithParents(path);
   }
 }
 

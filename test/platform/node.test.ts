@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from "node:child_process";
-import { lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -91,6 +91,11 @@ describe("writing", () => {
     expect(await platform.isFolder(deep)).toBe(true);
     writeFileSync(join(folder, "file"), "");
     expect(await refusal(platform.makeFolder(join(folder, "file", "b")))).toContain("a part of the path is a file");
+    await Promise.all([1, 2, 3].map(() => platform.makeFolder(join(folder, "at", "the", "same", "time"))));
+    await platform.makeFolder(folder);
+    // A folder in which none can be made: Node's own way would try for ever.
+    if (existsSync("/proc/self"))
+      expect(await refusal(platform.makeFolder("/proc/nothing/here"))).toMatch(/^cannot make the folder \/proc\/nothing/);
   });
 
   test("removeFile removes what is there, and nothing is no error", async () => {
