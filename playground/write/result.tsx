@@ -25,7 +25,9 @@ export function Result({ run, sequence, valid }: ResultProps) {
   const frames = run.frames[sequence]!;
   const { texts } = run;
   const written = useMemo(() => tokensAt(frames, run), [frames]);
-  const changed = drafts.value.run === run ? drafts.value.of.get(sequence) : undefined;
+  /** What was changed by now, if anything. */
+  const changedNow = (): Draft | undefined => (drafts.value.run === run ? drafts.value.of.get(sequence) : undefined);
+  const changed = changedNow();
   const draft = changed ?? written;
   const keep = (changed: Draft): void => {
     const { of, run: owner } = drafts.value;
@@ -63,7 +65,7 @@ export function Result({ run, sequence, valid }: ResultProps) {
       const ids = await backend.encode(text);
       // A model may have taken its time to load: what was done to the text meanwhile stays.
       if (runNow.value !== run) return;
-      const now = drafts.value.run === run ? (drafts.value.of.get(sequence) ?? written) : written;
+      const now = changedNow() ?? written;
       if (part.some(({ id }, i) => now[from + i]?.id !== id)) throw new Error("the text has changed meanwhile; choose the tokens again");
       keep(replace(now, { begin: from, end }, ids));
       setChoice(ids.length > 0 ? { anchor: from, at: from + ids.length - 1 } : undefined);

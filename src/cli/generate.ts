@@ -1,13 +1,12 @@
 /** What `sample` and `infill` do alike: load, draw, show, print. Texts go to standard output, all else to standard error. */
-import { dirName, isFolder, writeFileAtomic } from "#platform";
+import { writeFileAtomic } from "#platform";
 import { formatTrajectory } from "../diffusion/trajectory-file.ts";
 import { load, type Model } from "../model.ts";
 import { record } from "../objectives/sedd-record.ts";
-import { UserError } from "../platform/errors.ts";
 import type { Sample, SampleFrame, SampleOptions } from "../objectives/sedd-model.ts";
 import { printable } from "./cells.ts";
 import { mayColor, type Io } from "./io.ts";
-import type { GenerateOptions, ModelOptions } from "./options.ts";
+import { requireFolderOf, type GenerateOptions, type ModelOptions } from "./options.ts";
 import { showingDownloads } from "./download-progress.ts";
 import { duration, statusLine } from "./progress.ts";
 import { watchView } from "./watch.ts";
@@ -18,8 +17,7 @@ export async function generate(
   draw: (model: Pick<Model, "sample" | "infill">, options: SampleOptions) => Promise<Sample[]>,
 ): Promise<void> {
   const { signal } = io;
-  if (file !== undefined && !(await isFolder(dirName(file))))
-    throw new UserError(`--record ${file}: there is no folder ${dirName(file)}; make it first, or name another place`);
+  if (file !== undefined) await requireFolderOf("--record", file);
   const settings = settingsOf(given);
   const model = await showingDownloads(io.stderr, (onProgress) => load(name, { device, weights, threads, signal, onProgress }));
   try {

@@ -1,5 +1,5 @@
 /** Options that several commands share, and the checks of their values. */
-import { baseName, joinPath } from "#platform";
+import { baseName, dirName, isFolder, joinPath } from "#platform";
 import { Option, type Command } from "commander";
 import { samplerNames, type SamplerName } from "../diffusion/sampler.ts";
 import { UserError } from "../platform/errors.ts";
@@ -17,6 +17,12 @@ export function whole(flag: string, { min, max, example }: Range): (text: string
     if (value >= min && value <= max) return value;
     throw new UserError(`${flag} ${text || '""'}: expected a whole number from ${min} to ${max}, for example ${flag} ${example}`);
   };
+}
+
+/** UserError where the folder of a file that is to be written is missing: to be heard of before the work, not after it. */
+export async function requireFolderOf(flag: string, file: string): Promise<void> {
+  const folder = dirName(file);
+  if (!(await isFolder(folder))) throw new UserError(`${flag} ${file}: there is no folder ${folder}; make it first, or name another place`);
 }
 
 /** A text as a number of no sign but a plus; NaN for any other. */

@@ -1,10 +1,10 @@
 /** `sedd tokenizer train`: text files in, a standard tokenizer.json out. */
-import { dirName, isFolder, writeFileAtomic } from "#platform";
+import { writeFileAtomic } from "#platform";
 import { Option } from "commander";
 import { UserError } from "../platform/errors.ts";
 import type { Define } from "./commands.ts";
 import { notice, type Io } from "./io.ts";
-import { filled, whole } from "./options.ts";
+import { filled, requireFolderOf, whole } from "./options.ts";
 
 interface Options {
   readonly data: readonly string[];
@@ -30,8 +30,7 @@ export const define: Define = (command, io) =>
 
 async function run({ data, size, out, kind, special }: Options, io: Io): Promise<void> {
   if (kind === "bpe" && size === undefined) throw new UserError("--size: none given; a bpe tokenizer needs one, for example --size 2048");
-  if (!(await isFolder(dirName(out))))
-    throw new UserError(`--out ${out}: there is no folder ${dirName(out)}; make it first, or name another place`);
+  await requireFolderOf("--out", out);
   const { trainTokenizer } = await import("../text/train-tokenizer.ts");
   const tokenizer = await trainTokenizer({
     ...{ files: data, kind, signal: io.signal },

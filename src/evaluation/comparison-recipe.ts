@@ -15,6 +15,7 @@ const count = z.int().positive();
 const several = z.int().min(2);
 /** Noisy copies, repetitions, or batches of texts, whose spread is an error that can be relied on: that of two may be any. */
 const REPLICATES = 8;
+const replicates = z.int().min(REPLICATES);
 const BATCHES = 4;
 const relative = z.number().positive().lt(1);
 const section = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape);
@@ -26,7 +27,7 @@ const evaluation = section({
   characters: count.optional(),
   /** Copies are doubled from `least` on until the standard error is below this share of the value, or there are `most`. */
   likelihood: section({
-    least: z.int().min(REPLICATES).default(REPLICATES),
+    least: replicates.default(REPLICATES),
     most: several.default(64),
     error: relative.default(0.005),
   }).prefault({}),
@@ -46,9 +47,9 @@ const evaluation = section({
     most: several.default(64),
     error: relative.default(0.03),
   }).prefault({}),
-  mauve: section({ repetitions: z.int().min(REPLICATES).default(10), clusters: several.optional() }).prefault({}),
+  mauve: section({ repetitions: replicates.default(10), clusters: several.optional() }).prefault({}),
   /** Windows whose middle third is taken out, and noisy copies of each. */
-  infilling: section({ windows: several.default(64), samples: z.int().min(REPLICATES).default(REPLICATES) }).prefault({}),
+  infilling: section({ windows: several.default(64), samples: replicates.default(REPLICATES) }).prefault({}),
   masked: section({
     rates: z.array(z.number().positive().max(1)).min(1).default([0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]),
     windows: several.default(128),

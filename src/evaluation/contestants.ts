@@ -43,16 +43,15 @@ export async function checkRun({ recipe, minutes }: Plan, out: string): Promise<
     );
 }
 
-const planned = ({ recipe, minutes }: Plan) => ({ minutes, decay: recipe.schedule.decay });
+/** What stands in a run's plan; of a run of so many tokens its recipe says all. */
+const planned = ({ recipe, minutes }: Plan): { readonly minutes?: number; readonly decay?: string } =>
+  minutes === undefined ? {} : { minutes, decay: recipe.schedule.decay };
 
 async function checkPlan(plan: Plan, out: string): Promise<void> {
   const path = joinPath(out, PLAN);
-  const begun = (await exists(path))
-    ? (JSON.parse(await readText(path)) as ReturnType<typeof planned>)
-    : planned({ ...plan, minutes: undefined });
+  const [own, begun] = [planned(plan), (await exists(path)) ? (JSON.parse(await readText(path)) as ReturnType<typeof planned>) : {}];
   for (const key of ["minutes", "decay"] as const)
-    if (plan.minutes !== begun.minutes || (plan.minutes !== undefined && planned(plan)[key] !== begun[key]))
-      throw notThisRun(`schedule.${key}`, planned(plan)[key], begun[key], out);
+    if (own[key] !== begun[key]) throw notThisRun(`schedule.${key}`, own[key], begun[key], out);
 }
 
 /**
@@ -64,10 +63,6 @@ export async function trainContestant({ recipe, minutes }: Plan, out: string, op
   await checkRun({ recipe, minutes }, out);
   if (await isFinishedRun(out)) options.onBegin?.(lastStep(await readMetrics(out)).step);
   else {
-    if (minutes !== undefined) {
-      await makeFolder(out);
-      await writeFileAtomic(joinPath(out, PLAN), `${JSON.stringify(planned({ recipe, minutes }))}\n`);
-    }
     const steps = minutes === undefined ? recipe.schedule.steps : await stepsWithin(minutes, recipe, out, options);
     // Of so many steps, the windows are looked at for the first time.
     await trainTo(checkRecipe({ ...recipe, schedule: { ...recipe.schedule, steps } }, out), out, options);
@@ -86,6 +81,8 @@ async function trainTo(recipe: Recipe, out: string, { signal, onBegin, onMetric 
 
 /** The steps that a run makes in so many minutes, by the clock of its first ones, which it keeps: asked again, the same. */
 async function stepsWithin(minutes: number, recipe: Recipe, out: string, options: TrainingOptions): Promise<number> {
+  await makeFolder(out);
+  await writeFileAtomic(joinPath(out, PLAN), `${JSON.stringify(planned({ recipe, minutes }))}\n`);
   if (!(await hasCheckpoint(out)) || (await readProgress(out)).step < TIMED_STEPS)
     await trainTo({ ...recipe, schedule: { ...recipe.schedule, steps: TIMED_STEPS, decay: "none" } }, out, options);
   // The first steps compile programs.

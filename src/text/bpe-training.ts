@@ -21,15 +21,6 @@ export interface CountedWord {
 /** Pairs are map keys: left · 2²⁶ + right, exact in a float64. */
 const SHIFT = 2 ** 26;
 
-/** {@link mergeSteps} at once. */
-export function trainMerges(words: readonly CountedWord[], size: number, minimumCount?: number): TrainedMerges {
-  const steps = mergeSteps(words, size, minimumCount);
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
-  }
-}
-
 /** Words between two places where a caller may pause. */
 const PAUSE = 2 ** 14;
 

@@ -1,8 +1,8 @@
 /** The training loop: batch → corruption → gradients → update, with validation, samples and checkpoints at their intervals. */
-import { cores, exists, joinPath, lockFolder, machine, macrotask, makeFolder, readText } from "#platform";
+import { cores, exists, joinPath, lockFolder, machine, macrotask, makeFolder } from "#platform";
 import { noiseFrom } from "../diffusion/noise.ts";
 import { run } from "../diffusion/sampler.ts";
-import { weightsIn } from "../formats/hub.ts";
+import { readModelConfig, weightsIn } from "../formats/hub.ts";
 import { readSeddConfig } from "../objectives/sedd-config.ts";
 import { samplerOf } from "../objectives/sedd-sample.ts";
 import { networkScore } from "../objectives/sedd-score.ts";
@@ -59,7 +59,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       throw new UserError(`--out ${out}: holds a checkpoint already; give --resume to go on with it, or another folder`);
     const weights = await weightsIn(out);
     if (weights !== undefined) throw new UserError(`--out ${out}: holds a model already (${weights}); give another folder`);
-    if (!(await ofARun(joinPath(out, "config.json"))))
+    if (!(await mayDescribe(out)))
       throw new UserError(`--out ${out}: holds a config.json that is no model's, and would be lost; give another folder`);
   };
   await checkFolder(); // before a folder is made for nothing
@@ -84,14 +84,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   }
 }
 
-/** Whether a file is missing, or what a run that died before its first checkpoint has left. */
-async function ofARun(config: string): Promise<boolean> {
-  if (!(await exists(config))) return true;
+/** Whether a folder's config.json is missing, or what a run that died before its first checkpoint has left. */
+async function mayDescribe(folder: string): Promise<boolean> {
+  if (!(await exists(joinPath(folder, "config.json")))) return true;
   try {
-    readSeddConfig(JSON.parse(await readText(config)), config);
+    readSeddConfig(await readModelConfig(folder), folder);
     return true;
   } catch (error) {
-    if (error instanceof UserError || error instanceof SyntaxError) return false;
+    if (error instanceof UserError) return false;
     throw error;
   }
 }

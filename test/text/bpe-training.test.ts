@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { trainMerges, type CountedWord } from "../../src/text/bpe-training.ts";
-import { countedWords, story } from "./helpers.ts";
+import type { CountedWord } from "../../src/text/bpe-training.ts";
+import { countedWords, story, trainMerges } from "./helpers.ts";
 
 /** The definition, word for word: count all pairs anew, take the best, replace from left to right. */
 function naive(words: readonly CountedWord[], size: number, minimumCount: number): { symbols: string[]; merges: [number, number][] } {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll } from "vitest";
 import { bpeFile, bpeTokenizer } from "../../src/text/bpe.ts";
-import { trainMerges } from "../../src/text/bpe-training.ts";
+import { mergeSteps, type CountedWord, type TrainedMerges } from "../../src/text/bpe-training.ts";
 import { indexOfByte, wordPattern } from "../../src/text/byte-alphabet.ts";
 import type { Tokenizer } from "../../src/text/tokenizer.ts";
 
@@ -57,6 +57,15 @@ export function countedWords(text: string) {
   for (const [word] of text.matchAll(wordPattern())) counts.set(word, (counts.get(word) ?? 0) + 1);
   const encoder = new TextEncoder();
   return Array.from(counts, ([word, count]) => ({ symbols: Array.from(encoder.encode(word), (byte) => indexOfByte[byte]!), count }));
+}
+
+/** All of {@link mergeSteps} at once. */
+export function trainMerges(words: readonly CountedWord[], size: number, minimumCount?: number): TrainedMerges {
+  const steps = mergeSteps(words, size, minimumCount);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
 }
 
 /** A byte-level tokenizer with some 60 merges from the story. */
