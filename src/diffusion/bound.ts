@@ -48,12 +48,15 @@ export interface Estimate {
   readonly standardError: number;
 }
 
-/** The mean of independent replicates and its standard error, 0 for a single (exact) value. */
+/**
+ * The mean of independent replicates and its standard error, 0 for a single (exact) value. Where a replicate is infinite so is the mean, without error: what
+ * happens with a probability above 0 has its part in the expectation.
+ */
 export function estimate(replicates: ArrayLike<number>): Estimate {
   const n = replicates.length;
   let total = 0;
   for (let r = 0; r < n; r++) total += replicates[r]! / n;
-  if (n === 1) return { total, standardError: 0 };
+  if (n === 1 || Math.abs(total) === Infinity) return { total, standardError: 0 };
   let squares = 0;
   for (let r = 0; r < n; r++) squares += (replicates[r]! - total) ** 2;
   return { total, standardError: Math.sqrt(squares / (n - 1) / n) };
@@ -82,13 +85,23 @@ export function summariseBound(samples: BoundSamples): Estimate & { readonly ter
  * Bound of `a` minus bound of `b`, in nats, with the error of the difference. Estimated under one stream of randomness the two have the same times and
  * corruptions, so that what the noise does to both cancels and the error is smaller than either's own.
  *
+ * @throws UserError for bounds of other options, and where both are infinite
  * @param windowA one window of `a` instead of all of them; likewise for b, which may be the same samples
  */
 export function compareBounds(a: BoundSamples, b: BoundSamples, windowA?: number, windowB?: number): Estimate {
   if (a.replicates !== b.replicates)
     throw new UserError(`compareBounds: ${a.replicates} and ${b.replicates} replicates; estimate both bounds with the same options`);
-  const other = replicateTotals(b, windowB);
-  return estimate(replicateTotals(a, windowA).map((value, r) => value - other[r]!));
+  return differenceOf(replicateTotals(a, windowA), replicateTotals(b, windowB));
+}
+
+/** The mean of `a` minus that of `b`, replicate by replicate. @throws UserError where both are infinite */
+export function differenceOf(a: ArrayLike<number>, b: ArrayLike<number>): Estimate {
+  const [one, other] = [estimate(a), estimate(b)];
+  if (one.total === Infinity && other.total === Infinity)
+    throw new UserError("both bounds are infinite: either model gives a token of its text probability 0, and they have no difference");
+  // A replicate that is infinite on either side says nothing of the other's.
+  if (one.total === Infinity || other.total === Infinity) return { total: one.total - other.total, standardError: 0 };
+  return estimate(Float64Array.from(a, (value, r) => value - b[r]!));
 }
 
 /** Every position of a window. */

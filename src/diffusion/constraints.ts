@@ -17,6 +17,8 @@ export interface Constraint {
   readonly allow?: ArrayLike<number> | undefined;
   /** Tokens that there may not be. */
   readonly forbid?: ArrayLike<number> | undefined;
+  /** What an error calls it, where it is not one of those that were given: else its number among them. */
+  readonly name?: string | undefined;
 }
 
 /** What a position may become. */
@@ -66,10 +68,12 @@ export function restrict(graph: Graph, given: Int32Array, constraints: readonly 
         which.map((c) => constraints[c]!),
       );
     made.set(key, found);
-    if (found.tokens.length === 0)
+    if (found.tokens.length === 0) {
+      const names = which.map((c) => constraints[c]!.name ?? `constraint ${c + 1}`);
       throw new UserError(
-        `no token is allowed at position ${position}: ${which.length > 1 ? `constraints ${which.map((c) => c + 1).join(" and ")} together leave` : `constraint ${which[0]! + 1} leaves`} none; allow more, or forbid less`,
+        `no token is allowed at position ${position}: ${names.join(" and ")} ${names.length > 1 ? "together leave" : "leaves"} none; allow more, or forbid less`,
       );
+    }
     if (found.tokens.length > 1) return found;
     out[position] = found.tokens[0]!;
     return undefined;

@@ -1,7 +1,8 @@
 /**
  * Left-to-right sampler (absorb): the leftmost MASK is written first, one a call, token y with probability s_y / Σ_{y≠MASK} s_y given all that stands there. With k of
  * n holes open the score is asked at the mean level k/(n+1), as the likelihood of that name does (unmasking.ts), which is exact for this sampler.
- * Several tokens a call are an approximation: each is drawn as if the others of the call were not there.
+ * Several tokens a call are an approximation: each is drawn as if the others of the call were not there. A corrector masks one of the written tokens again, and so asks
+ * where one hole more is open.
  */
 import { askedAtLevel, eventLaw } from "./firsthitting.ts";
 import { maskOf, type Graph } from "./graph.ts";
@@ -31,7 +32,7 @@ export function leftToRightStages(graph: Graph, noise: Noise, holes: Int32Array,
       law,
       asked: askedAt(from),
       positions: () => holes.subarray(from, to),
-      written: () => ({ positions: holes.subarray(0, to), sigma }),
+      written: () => ({ positions: holes.subarray(0, to), sigma: askedAt(to - 1) }),
     };
   });
 }

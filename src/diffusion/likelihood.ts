@@ -8,10 +8,11 @@
  * Absorb: SE at a MASK is X/(e^σ−1), X = Σh − log h_{x0} − 1, and P(MASK) = 1 − e^{−σ}; so ∫ E[SE] dσ = ∫ Σ_i E[X_i | i masked] dm over the masked share
  * m = 1 − e^{−σ}, whatever the schedule. One position is masked for certain, the others with probability m: n times the mean of X over the k masked positions
  * is unbiased (k is then size-biased, by k/(nm)), and its variance stays finite as m → 0, where the plain estimate's does not. The tail is the same
- * integrand on the last e^{−σ(1)}, where X keeps the h of σ(1). Uniform: SE is integrated over the redrawn share m the same way.
+ * integrand on the last e^{−σ(1)}, where X keeps the h of σ(1). Uniform: SE is integrated over σ itself, since an error of the score costs
+ * something at any noise, however little is left of x0; in m all that is beyond σ = 7 would hang on the last 1e-3.
  *
- * Four things keep the variance low. m is stratified, with antithetic neighbours (strata.ts). m = v² with v uniform: few masked positions make a noisy mean, so they
- * get more samples and smaller weights (and uniform's singularity at small noise goes). Under absorb u_i, the X of position i when everything is masked (which the
+ * Four things keep the variance low. The place v in the integral is stratified, with antithetic neighbours (strata.ts). m = v²: few masked positions make a noisy mean, so
+ * they get more samples and smaller weights (and so, for uniform, does small noise, where SE is singular: noiseAt). Under absorb u_i, the X of position i when everything is masked (which the
  * tail needs anyway), is a control variate: n · mean(X − u) + Σ_i u_i is unbiased too, for the mean of u over k evenly drawn positions is its mean over
  * all. What is estimated then is what context takes off the surprise; a model without context has no error at all. And as context takes off about as much
  * as there is of it, u − X goes as 1 − m, whose mean is known: a regression on it removes most of what few points in v leave.
@@ -20,7 +21,7 @@
  * −log p(free | given), of the process that is clamped to what is given; under uniform it is the same bound for the clamped process, whose law is not the
  * conditional one, because a score takes the given tokens for noisy.
  *
- * All randomness of the estimate is in independent replicates, whose spread is its standard error for a fixed text. Within a replicate m is stratified over
+ * All randomness of the estimate is in independent replicates, whose spread is its standard error for a fixed text. Within a replicate v is stratified over
  * the windows and the samples.
  */
 import type { Random } from "../platform/random.ts";
@@ -32,7 +33,7 @@ import { excessWhenAllMasked, masking } from "./masking.ts";
 import type { Noise } from "./noise.ts";
 import { maskedExcess, scoreEntropy } from "./score-entropy.ts";
 import type { ScoreModel } from "./score.ts";
-import { eachSample, eachWindow, regress, replication } from "./strata.ts";
+import { eachSample, eachWindow, noiseAt, regress, replication } from "./strata.ts";
 
 /**
  * Samples the bound of each window.
@@ -54,7 +55,7 @@ export async function boundSamples(
   const { replicates, strata } = replication(wanted, paired ? 1 : count);
   const [sigma0, sigma1] = [noise.sigma(0), noise.sigma(1)];
   const alive1 = Math.exp(-sigma1);
-  // The integral is over the corrupted share m, from first to first + span.
+  // Absorb: the integral is over the masked share m, from first to first + span.
   const first = -Math.expm1(-sigma0);
   const span = 1 - alive1 - first;
 
@@ -69,22 +70,21 @@ export async function boundSamples(
   // What context takes off (negative), and how much of it there is.
   const [gain, visible] = [new Float64Array(count * replicates), new Float64Array(count * replicates)];
 
-  /** A noisy copy of window w at corrupted share m; its positions' values are added to a term with a weight. */
+  /** A noisy copy of window w at σ; its positions' values are added to a term with a weight. */
   const uniformJob = (
     w: number,
     r: number,
     name: BoundTerm,
-    m: number,
+    sigma: number,
     weight: number,
     whole: NonNullable<Job["whole"]>,
     draw: Random,
   ): Job => {
     const x0 = windows[w]!;
     const judged = free?.[w] ?? everyPosition(x0.length);
-    const sigma = Math.min(sigma1, -Math.log1p(-m));
     const noisy = graph.corrupt(
       judged.map((i) => x0[i]!),
-      Float64Array.of(-Math.log1p(-m)),
+      Float64Array.of(sigma),
       draw,
     );
     const x = x0.slice();
@@ -135,13 +135,12 @@ export async function boundSamples(
 
   for (let r = 0; r < replicates; r++) {
     for (const { w, place: v, draw } of eachSample(count, strata, paired, random)) {
-      const m = first + span * v * v;
-      const weight = (span * 2 * v) / strata;
-      if (masks) await queue.push(maskedJob(w, r, "integral", m, weight, draw, undefined, span / strata));
-      else {
-        const sigma = Math.min(sigma1, -Math.log1p(-m));
-        const whole = (row: ArrayLike<number>, x: number, x0: number) => scoreEntropy(graph, row, sigma, x, x0) / (1 - m); // dσ = dm/(1−m)
-        await queue.push(uniformJob(w, r, "integral", m, weight, whole, draw));
+      if (masks) {
+        await queue.push(maskedJob(w, r, "integral", first + span * v * v, (span * 2 * v) / strata, draw, undefined, span / strata));
+      } else {
+        const { sigma, slope } = noiseAt(v, sigma0, sigma1);
+        const whole = (row: ArrayLike<number>, x: number, x0: number) => scoreEntropy(graph, row, sigma, x, x0);
+        await queue.push(uniformJob(w, r, "integral", sigma, slope / strata, whole, draw));
       }
     }
     for (const { w, draw } of eachWindow(count, paired, random)) {
@@ -155,7 +154,7 @@ export async function boundSamples(
         term("prior")[w * replicates + r] = (free?.[w] ?? windows[w]!).length * uniformPriorKl(graph.vocabularySize, sigma1);
         if (denoise)
           await queue.push(
-            uniformJob(w, r, "reconstruction", first, 1, (row, x, x0) => -Math.log(normalised(probabilities(denoise, x, row))[x0]!), draw),
+            uniformJob(w, r, "reconstruction", sigma0, 1, (row, x, x0) => -Math.log(normalised(probabilities(denoise, x, row))[x0]!), draw),
           );
       }
     }

@@ -16,14 +16,14 @@ export interface UniformNumbers<T = number> {
   readonly logRest: T;
   /** σ' r / V. */
   readonly restWeight: T;
-  /** log r at x0, where x ≠ x0. */
+  /** log r at x0, where x ≠ x0; else so large that nothing is left of the logit. */
   readonly logClean: T;
   /** σ' r_{x0} / V; 0 where x = x0. */
   readonly cleanWeight: T;
 }
 
-/** Of a row that has no loss and no gradient, whatever its logits: e^{−1e30} is 0, and nothing overflows before it is weighed with 0. */
-export const paddingNumbers: UniformNumbers = { logRest: 1e30, restWeight: 0, logClean: 1e30, cleanWeight: 0 };
+/** In the place of a logarithm whose term is weighed with 0, whatever the logit: e^{−1e30} is 0, where e^logit may overflow, and ∞ · 0 is no number. */
+const NOTHING = 1e30;
 
 /**
  * Σ over rows of σ'·SE.
@@ -51,5 +51,7 @@ export function uniformNumbers(graph: Graph, sigma: number, rate: number, moved:
   // Far from s = r what counts is r e^d = s: the weight is that of the logarithm as float32 rounds it, and s comes out unshifted.
   const logRest = Math.fround(Math.log(r.elsewhere));
   const rest = { logRest, restWeight: weight * Math.exp(logRest) };
-  return moved ? { ...rest, logClean: Math.log(r.atClean), cleanWeight: weight * r.atClean } : { ...rest, logClean: 0, cleanWeight: 0 };
+  return moved
+    ? { ...rest, logClean: Math.log(r.atClean), cleanWeight: weight * r.atClean }
+    : { ...rest, logClean: NOTHING, cleanWeight: 0 };
 }

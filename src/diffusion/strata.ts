@@ -23,6 +23,19 @@ export function stratified(n: number, random: Random): Float64Array {
   return out;
 }
 
+/** The noise about which {@link noiseAt} turns from quadratic to logarithmic; a tenth has the least variance for networks of all qualities. */
+const TURN = 0.1;
+
+/**
+ * Where an integral over σ of the uniform graph's score entropy is looked at: σ and dσ/dv at a place v in (0, 1] between two noises. Quadratic in v where there is
+ * little noise, since the integrand goes to infinity there; in the logarithm of σ beyond, since an error of the score costs something at any noise.
+ */
+export function noiseAt(v: number, from: number, to: number): { readonly sigma: number; readonly slope: number } {
+  const stretch = Math.log1p((to - from) / TURN);
+  const beyond = TURN * Math.expm1(stretch * v * v);
+  return { sigma: Math.min(to, from + beyond), slope: 2 * stretch * v * (TURN + beyond) };
+}
+
 /** Every window once, with its source of randomness: the common one, or, `paired`, the same numbers for each window. */
 export function* eachWindow(count: number, paired: boolean, random: Random): Generator<{ readonly w: number; readonly draw: Random }> {
   const shared = paired ? random.integer(2 ** 31 - 1) : 0;

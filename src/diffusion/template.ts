@@ -95,9 +95,6 @@ function parse<T extends { readonly kind: string }>(
   return segments;
 }
 
-/** The template that stands for a text itself. */
-export const quoteTemplate = (text: string): string => text.replaceAll("[[", "\\[[");
-
 function holeSize(inside: string, at: number): number | "rest" | { min: number; max: number } {
   const content = inside.trim();
   if (content === "") return "rest";
@@ -199,6 +196,8 @@ export function layoutTemplate(
 export function prefix(prompt: ArrayLike<number>, length: number): Int32Array {
   if (!(prompt.length < length))
     throw new UserError(`the prompt has ${prompt.length} tokens, which leaves nothing to write at length ${length}`);
+  const wrong = Array.from(prompt).find((token) => !(Number.isSafeInteger(token) && token >= 0));
+  if (wrong !== undefined) throw new UserError(`the prompt holds ${String(wrong)}; give token ids, whole numbers from 0 on`);
   const given = new Int32Array(length).fill(-1);
   given.set(prompt);
   return given;

@@ -12,6 +12,7 @@
  */
 import { UserError } from "../platform/errors.ts";
 import { type BoundOptions, type BoundSamples, checkSamples, checkTerms, checkWindows, everyPosition } from "./bound.ts";
+import { askedAtLevel } from "./firsthitting.ts";
 import { maskOf } from "./graph.ts";
 import { makeQueue } from "./likelihood-queue.ts";
 import { masking } from "./masking.ts";
@@ -62,7 +63,7 @@ export async function unmaskingSamples(
         const k = n - done;
         const position = free[reveal[done]!]!;
         const level = drawn ? marks[reveal[done]!]! : k / (n + 1);
-        const sigma = masks.asked(level);
+        const sigma = askedAtLevel(noise, level);
         const at = w * replicates + r;
         await queue.push({
           x: masks.copy(w, Int32Array.from(remaining)),

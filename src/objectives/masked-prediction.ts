@@ -3,15 +3,15 @@
  * task at 15 %, and a diffusion model's at every rate.
  */
 import { macrotask } from "#platform";
-import { estimate, everyPosition } from "../diffusion/bound.ts";
+import { checkWindows, estimate, everyPosition } from "../diffusion/bound.ts";
 import { askedAtLevel } from "../diffusion/firsthitting.ts";
 import { noiseFrom } from "../diffusion/noise.ts";
 import { piecesOfRows, type ScoreModel } from "../diffusion/score.ts";
 import { shuffled } from "../diffusion/shuffle.ts";
 import { UserError } from "../platform/errors.ts";
 import { random } from "../platform/random.ts";
-import { rowsPerCall } from "./sedd-likelihood.ts";
-import type { SeddConfig } from "./sedd.ts";
+import { longestOf, type ModelConfig } from "./sedd-config.ts";
+import { requireSeed, rowsPerCall } from "./sedd-likelihood.ts";
 
 const MASKING_STREAM = 0x6d61736b;
 
@@ -38,25 +38,29 @@ export interface MaskedPredictionOptions {
 }
 
 /**
- * @param config says at which noise the score is asked: at rate m at σ = −log(1−m)
+ * @param config its noise says at which σ the score is asked: at rate m at σ = −log(1−m)
  * @param windows clean tokens of one length, at least two
- * @throws UserError for a model that has no MASK, or reads from left to right
+ * @throws UserError for a model that has no MASK, or reads from left to right, and for windows, rates and a seed that cannot be
  */
 export async function maskedPrediction(
-  { score, config }: { readonly score: ScoreModel; readonly config: SeddConfig },
+  { score, config }: { readonly score: ScoreModel; readonly config: ModelConfig },
   windows: readonly Int32Array[],
   { rates, seed = 0, signal }: MaskedPredictionOptions,
 ): Promise<MaskedPrediction[]> {
   const { states, mask } = score.graph;
-  if (mask === undefined || config.objective === "ar")
+  if (mask === undefined || config.sedd.objective === "ar")
     throw new UserError(
       `masked prediction needs a model that reads masked text, got ${mask === undefined ? `graph ${score.graph.kind}` : 'objective "ar"'}`,
     );
   const length = windows[0]?.length ?? 0;
   if (windows.length < 2 || length === 0 || windows.some((window) => window.length !== length))
     throw new UserError("masked prediction needs at least two windows, of one length");
+  checkWindows(windows, score.graph.vocabularySize);
+  requireSeed(seed);
+  if (length > longestOf(config))
+    throw new UserError(`windows of ${length} tokens: this model reads at most ${longestOf(config)} at once; give shorter ones`);
   const orders = windows.map((_, w) => shuffled(everyPosition(length), random(seed, MASKING_STREAM, w)));
-  const noise = noiseFrom(config.noise);
+  const noise = noiseFrom(config.sedd.noise);
   const results: MaskedPrediction[] = [];
   for (const rate of rates) {
     if (!(rate > 0 && rate <= 1)) throw new UserError(`masking rate ${rate}: must be above 0 and at most 1`);

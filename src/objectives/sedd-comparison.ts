@@ -1,5 +1,5 @@
 /** Two likelihoods of one text, subtracted: of two models, two checkpoints or two sets of weights. Plain data in, plain data out: stored reports do. */
-import { estimate } from "../diffusion/bound.ts";
+import { differenceOf, estimate } from "../diffusion/bound.ts";
 import { UserError } from "../platform/errors.ts";
 import type { Likelihood, TextLikelihood } from "./sedd-likelihood.ts";
 
@@ -38,7 +38,7 @@ export function compareLikelihoods(a: Likelihood, b: Likelihood): Comparison {
     estimates.map((nats) => (nats * tokenCount) / Math.LN2 / characters);
   const [x, y] = [bits(one), bits(other)];
   if (paired) {
-    const { total, standardError } = estimate(x.map((value, r) => value - y[r]!));
+    const { total, standardError } = differenceOf(x, y);
     return { unit: "bits per character", difference: total, standardError, paired };
   }
   const [first, second] = [estimate(x), estimate(y)];

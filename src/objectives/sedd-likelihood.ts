@@ -1,6 +1,6 @@
 /** The likelihood of a text under a trained SEDD model, by any of the estimators, with the card of the protocol that it was measured by. */
 import { macrotask } from "#platform";
-import { type BoundOptions, type BoundSamples, checkWindows, replicateTotals, summariseBound } from "../diffusion/bound.ts";
+import { type BoundOptions, type BoundSamples, checkSamples, checkWindows, replicateTotals, summariseBound } from "../diffusion/bound.ts";
 import { exactKSamples } from "../diffusion/exact-k.ts";
 import { boundSamples } from "../diffusion/likelihood.ts";
 import { noiseFrom } from "../diffusion/noise.ts";
@@ -106,9 +106,9 @@ export interface LikelihoodOptions {
    * "any-order" and "left-to-right" cost one row of the network a token and sample.
    */
   readonly estimator?: Estimator | undefined;
-  /** Noisy copies of each window (any-order: orders; pseudo: positions), default 8. */
+  /** Noisy copies of each window (any-order: orders; pseudo: positions), at least 2, default 8. From left to right the value is exact, and takes one. */
   readonly samples?: number | undefined;
-  /** Of windows of tokens: the positions of each, ascending, that are judged; the rest is given. From left to right what follows is not seen. Default: all. */
+  /** Of windows of tokens: the positions of each, ascending, that are judged; the rest is given. An `ar` model does not see what follows. Default: all. */
   readonly free?: readonly ArrayLike<number>[] | undefined;
   /** Default 0: evaluations compare only under the same noise. */
   readonly seed?: number | undefined;
@@ -144,6 +144,7 @@ export async function textLikelihood(
   }: LikelihoodOptions = {},
 ): Promise<Likelihood> {
   requireSeed(seed);
+  checkSamples(samples);
   const text = typeof given === "string" ? given : given.map((window, w) => tokenIds(window, `likelihood: window ${w}`));
   const free = positions?.map((of, w) => tokenIds(of, `likelihood: positions of window ${w}`));
   if (!Object.hasOwn(estimators, estimator))
@@ -172,6 +173,9 @@ export async function textLikelihood(
     onProgress,
   });
   const { total, standardError, terms } = summariseBound(bound);
+  for (const [term, nats] of Object.entries(terms))
+    if (!Number.isFinite(nats))
+      throw new UserError(`likelihood: the bound is infinite: ${name} gives a token of the text probability 0 (term "${term}")`);
   const window = typeof text === "string" ? length : windows[0]!.length;
   const perToken = (nats: number): number => nats / tokenCount;
   const bits = counts && { bitsPerCharacter: total / Math.LN2 / counts.characters, bitsPerByte: total / Math.LN2 / counts.bytes };

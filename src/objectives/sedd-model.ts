@@ -156,7 +156,7 @@ export function seddModel({ name, config, parameters, tokenizer, network, runtim
     },
     async maskedPrediction(text, options) {
       return maskedPrediction(
-        { score, config: sedd },
+        { score, config },
         typeof text === "string"
           ? fullWindows(tokenizerOf().encode(text), length)
           : text.map((window, w) => tokenIds(window, `maskedPrediction: window ${w}`)),

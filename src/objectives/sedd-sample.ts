@@ -209,7 +209,10 @@ export function sampling({ name, config, score, tokenizer }: SamplingParts): Sam
       count,
       seed,
       given: layout.given,
-      constraints: [...constraintsOf(layout, constraints), ...(config.unwritten ? [{ forbid: config.unwritten }] : [])],
+      constraints: [
+        ...constraintsOf(layout, constraints),
+        ...(config.unwritten ? [{ forbid: config.unwritten, name: "what this model never writes" }] : []),
+      ],
       maxRows: rowsPerCall(length),
       pause: macrotask,
     })) {

@@ -8,6 +8,7 @@ import type { Graph } from "../diffusion/graph.ts";
 import { uniformPriorKl } from "../diffusion/likelihood.ts";
 import { noiseFrom } from "../diffusion/noise.ts";
 import { shuffled } from "../diffusion/shuffle.ts";
+import { noiseAt } from "../diffusion/strata.ts";
 import type { BatchShape, Corruption } from "../objectives/objective.ts";
 import { corruptionOf, graphOf, type SeddConfig } from "../objectives/sedd.ts";
 import type { Random } from "../platform/random.ts";
@@ -33,30 +34,30 @@ export function boundParts(config: SeddConfig, tokens: Int32Array, shape: BatchS
   const strata = shuffled(everyPosition(shape.batch), stream);
   // In (0, 1], one in each stratum.
   const places = Float64Array.from(strata, (stratum) => (stratum + 1 - u) / shape.batch);
-  // The integral is over the corrupted share m = 1 − e^{−σ}, from σ(0) to σ(1).
-  const first = -Math.expm1(-noise.sigma(0));
-  const beyond = Math.exp(-noise.sigma(1));
-  const span = 1 - beyond - first;
+  const [sigma0, sigma1] = [noise.sigma(0), noise.sigma(1)];
   const batch = { config, graph, tokens, shape };
 
   if (graph.mask === undefined) {
-    // Quadratic in the place: the integrand is large where there is little noise. dσ = dm/(1−m).
-    const shares = places.map((v) => first + span * v * v);
-    const sigmas = shares.map((m) => Math.min(noise.sigma(1), -Math.log1p(-m)));
-    const weights = places.map((v, r) => (2 * span * v) / (1 - shares[r]!));
+    const samples = Array.from(places, (v) => noiseAt(v, sigma0, sigma1));
+    const sigmas = Float64Array.from(samples, ({ sigma }) => sigma);
+    const weights = Float64Array.from(samples, ({ slope }) => slope);
     const noisy = graph.corrupt(tokens, sigmas, stream);
     return {
       corruptions: [weighted(batch, noisy, sigmas, weights)],
-      constant: tokens.length * uniformPriorKl(graph.vocabularySize, noise.sigma(1)),
-      ...(first > 0 ? { reconstruct: graph.corrupt(tokens, new Float64Array(shape.batch).fill(noise.sigma(0)), stream) } : {}),
+      constant: tokens.length * uniformPriorKl(graph.vocabularySize, sigma1),
+      ...(sigma0 > 0 ? { reconstruct: graph.corrupt(tokens, new Float64Array(shape.batch).fill(sigma0), stream) } : {}),
     };
   }
 
   const { mask } = graph;
+  // The integral is over the masked share m = 1 − e^{−σ}, from σ(0) to σ(1).
+  const first = -Math.expm1(-sigma0);
+  const beyond = Math.exp(-sigma1);
+  const span = 1 - beyond - first;
   /** `weight` times the mean of X = Σh − log h − 1 over the masked positions of each row, times the row's positions. */
   const part = (shares: Float64Array, weight: number): Corruption => {
     const noisy = maskedAt(tokens, shares, mask, stream);
-    const sigmas = shares.map((share) => Math.min(noise.sigma(1), -Math.log1p(-share)));
+    const sigmas = shares.map((share) => Math.min(sigma1, -Math.log1p(-share)));
     const masked = (r: number): number => count(noisy.subarray(r * shape.length, (r + 1) * shape.length), mask);
     // X = (e^σ−1)·SE.
     const weights = sigmas.map((sigma, r) => (weight * shape.length * Math.expm1(sigma)) / masked(r));

@@ -47,7 +47,7 @@ describe("what constraints come to", () => {
   });
   it("two that exclude each other are named", () => {
     expect(() => restrict(uniform(5), holes(-1), [{ allow: [1, 2] }, { allow: [3] }])).toThrow(
-      "no token is allowed at position 0: constraints 1 and 2 together leave none",
+      "no token is allowed at position 0: constraint 1 and constraint 2 together leave none",
     );
   });
 });

@@ -32,6 +32,7 @@ const framesOf = async (options: Partial<RunOptions> = {}): Promise<Frame[]> => 
 describe.each([
   ["loglinear", logLinear()],
   ["geometric", geometric(1e-3, 10)],
+  ["geometric that begins high, where no score is asked below σ(0)", geometric(0.5, 9)],
 ] as const)("%s", (_, noise) => {
   it("draws follow that law", async () => {
     const { terms } = await unmaskingSamples(score, noise, texts, { order: "left-to-right", random: random(1) });
@@ -56,4 +57,16 @@ it("a hole a step and a call, from the left; what is given stays", async () => {
 
 it("fewer steps write several tokens a call", async () => {
   expect((await framesOf({ steps: 2 })).map(({ changed }) => [...changed])).toEqual([[], [0], [1, 2], []]);
+});
+
+it("a corrector asks where one hole more is open than the step has left", async () => {
+  const asked: number[][] = [];
+  const noted = denseScore((tokens, sigma) => {
+    asked.push([tokens.reduce((sum, token) => sum + Number(token === 3), 0), sigma[0]!]);
+    return new Float64Array(tokens.length * 4);
+  }, absorb(3));
+  for await (const _ of run(noted, { noise: logLinear(), sampler: "left-to-right", length: 3, seed: 1, corrector: { calls: 2 } })) continue;
+  // k of 3 holes open: asked at the mask level k/4, by the sampler and by the corrector alike.
+  expect(asked.map(([open]) => open)).toEqual([3, 3, 3, 2, 2, 2, 1, 1, 1]);
+  for (const [open, sigma] of asked) expect(sigma).toBeCloseTo(-Math.log1p(-open! / 4), 12);
 });

@@ -1,11 +1,12 @@
 /** The likelihood bound against exact values, by quadrature (to 1e-9) and by its estimator (within its own standard error). */
 import { describe, expect, it } from "vitest";
 import { absorb } from "../../src/diffusion/absorb.ts";
-import { summariseBound } from "../../src/diffusion/bound.ts";
+import { compareBounds, estimate, summariseBound } from "../../src/diffusion/bound.ts";
 import { boundSamples, uniformPriorKl } from "../../src/diffusion/likelihood.ts";
 import { geometric, logLinear, type Noise } from "../../src/diffusion/noise.ts";
 import { scoreEntropy } from "../../src/diffusion/score-entropy.ts";
 import { denseScore, type DenseScore } from "../../src/diffusion/score.ts";
+import { noiseAt } from "../../src/diffusion/strata.ts";
 import { uniform } from "../../src/diffusion/uniform.ts";
 import { UserError } from "../../src/platform/errors.ts";
 import { random } from "../../src/platform/random.ts";
@@ -67,6 +68,19 @@ describe.each(["absorb", "uniform"] as const)("the loss at the exact score, %s",
       const tail = exactLoss(truths.absorb, noise.sigma(1), noise.sigma(1) + 40);
       full.forEach((value, k) => expect(Math.abs(value + tail[k]! + Math.log(p0[k]!))).toBeLessThan(1e-8));
     });
+});
+
+it("noiseAt goes from the lowest to the highest noise, and its slope is its derivative", () => {
+  for (const noise of [logLinear(), geometric(), geometric(0.5, 9)]) {
+    const [from, to] = [noise.sigma(0), noise.sigma(1)];
+    expect([noiseAt(0, from, to).sigma, noiseAt(1, from, to).sigma]).toEqual([from, expect.closeTo(to, 12)]);
+    for (const v of [1e-3, 0.1, 0.5, 0.9, 0.999]) {
+      const h = 1e-6 * v;
+      const slope = (noiseAt(v + h, from, to).sigma - noiseAt(v - h, from, to).sigma) / (2 * h);
+      // Central differences: h² of the third derivative, and rounding over h.
+      expect(noiseAt(v, from, to).slope / slope).toBeCloseTo(1, 4);
+    }
+  }
 });
 
 describe("uniformPriorKl", () => {
@@ -219,6 +233,41 @@ describe("the estimator at other scores", () => {
     const { z } = await deviation(scoreTimes(1), absorb(3), logLinear(), expected + 27 * 3 * 0.05, 120);
     expect(Math.abs(z)).toBeGreaterThan(5);
   });
+  // Random text under uniform with every score too large by a factor: at high noise, where nothing is left of the text, that costs as much as anywhere.
+  it("uniform, noise up to 20: what a wrong score costs is seen at every noise", async () => {
+    const [factor, noise] = [Math.exp(0.3), geometric()];
+    const K = (s: number, r: number): number => s - r * Math.log(s) + r * (Math.log(r) - 1);
+    const costOf = (sigma: number): number => {
+      const a = Math.exp(-sigma);
+      const [same, moved] = [(1 + 2 * a) / 3, (1 - a) / 3];
+      return (2 * same * K(factor, moved / same) + 2 * moved * (K(factor, same / moved) + K(factor, 1))) / 3;
+    };
+    const between = (from: number, to: number): number => {
+      let sum = 0;
+      for (const [node, weight] of gaussLegendre(40)) {
+        const v = (1 + node) / 2;
+        sum += (weight / 2) * 4 * v ** 3 * (to - from) * costOf(from + (to - from) * v ** 4);
+      }
+      return sum;
+    };
+    const [first, last] = [noise.sigma(0), noise.sigma(1)];
+    const exact = between(first, last);
+    expect(between(7, last)).toBeGreaterThan(0.2 * exact);
+    const score: DenseScore = (tokens) => new Float64Array(tokens.length * 3).fill(0.3);
+    const texts = Array.from({ length: 60 }, () => Int32Array.from({ length: 128 }, (_, i) => i % 3));
+    for (const seed of [0, 1, 3, 4]) {
+      const { terms, replicates } = await boundSamples(denseScore(score, uniform(3)), noise, texts, { samples: 8, random: random(seed) });
+      const { total, standardError } = estimate(
+        Array.from({ length: replicates }, (_, r) =>
+          terms.integral!.reduce((sum, value, k) => sum + (k % replicates === r ? value : 0), 0),
+        ),
+      );
+      const positions = 60 * 128;
+      // Student's t with 7 degrees of freedom: 6.6e-4 a seed.
+      expect(Math.abs(total / positions - exact)).toBeLessThan((5.5 * standardError) / positions);
+      expect(standardError / total).toBeLessThan(0.05); // a fifth of what would be missed
+    }
+  });
   it("windows of any length, each by itself", async () => {
     const unigram = [0.5, 0.3, 0.2];
     const score: DenseScore = (tokens, sigma) =>
@@ -289,7 +338,11 @@ describe("the estimator at other scores", () => {
       scoreTimes(1)(tokens, sigma) instanceof Float64Array
         ? (scoreTimes(1)(tokens, sigma) as Float64Array).map((l, k) => (k % 4 === 1 ? -Infinity : l))
         : expect.fail();
-    expect(summariseBound(await small({}, never)).total).toBe(Infinity);
+    const [impossible, possible] = [await small({}, never), await small({})];
+    expect(summariseBound(impossible)).toMatchObject({ total: Infinity, standardError: 0 });
+    expect(compareBounds(impossible, possible)).toEqual({ total: Infinity, standardError: 0 });
+    expect(compareBounds(possible, impossible)).toEqual({ total: -Infinity, standardError: 0 });
+    expect(() => compareBounds(impossible, impossible)).toThrow("both bounds are infinite");
     await expect(small({}, (tokens) => new Float64Array(tokens.length * 4).fill(NaN))).rejects.toThrow("is NaN");
   });
   it.each([

@@ -10,12 +10,12 @@ import {
   parseQuery,
   parseTemplate,
   prefix,
-  quoteTemplate,
   templateSegments,
   type Segment,
 } from "../../src/diffusion/template.ts";
 import { uniform } from "../../src/diffusion/uniform.ts";
 import { UserError } from "../../src/platform/errors.ts";
+import { quoteTemplate } from "../support/quote.ts";
 
 const short = (template: string) => parseTemplate(template).map((s) => (s.kind === "text" ? s.text : [s.tokens]));
 const characters = (text: string) => Int32Array.from(text, (c) => c.codePointAt(0)! % 100);

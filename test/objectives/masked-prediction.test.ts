@@ -4,6 +4,7 @@ import { absorb } from "../../src/diffusion/absorb.ts";
 import { denseScore, type ScoreModel } from "../../src/diffusion/score.ts";
 import { maskedPrediction } from "../../src/objectives/masked-prediction.ts";
 import { networkScore } from "../../src/objectives/sedd-score.ts";
+import type { SeddConfig } from "../../src/objectives/sedd.ts";
 import { UserError } from "../../src/platform/errors.ts";
 import { configOf, MASK, parametersOf, plainConfig, textOf } from "./support.ts";
 
@@ -11,6 +12,7 @@ const LENGTH = 10;
 const windows = Array.from({ length: 6 }, (_, w) => textOf(LENGTH, w + 1));
 const rates = [0.05, 0.3, 1];
 const config = plainConfig("mlm");
+const modelOf = (sedd: SeddConfig) => ({ sedd, length: LENGTH });
 
 /** A model that notes what it is asked, and the masked positions of each call. */
 function noting(score: ScoreModel): { score: ScoreModel; asked: { tokens: Int32Array; sigma: Float64Array; positions: Int32Array }[] } {
@@ -33,7 +35,7 @@ describe("masked prediction", () => {
     for (const own of [config, configOf("score"), configOf("normalized")]) {
       const network = networkScore(own, parametersOf(own), {});
       const { score, asked } = noting(network);
-      const results = await maskedPrediction({ score, config: own }, windows, { rates });
+      const results = await maskedPrediction({ score, config: modelOf(own) }, windows, { rates });
       questions.push(asked.map(({ tokens, positions }) => ({ tokens, positions })));
       expect(results.map(({ rate, masked, positions }) => [rate, masked, positions])).toEqual([[0.05, 0.1, 6], [0.3, 0.3, 18], [1, 1, 60]]); // prettier-ignore
       for (const [k, { tokens, sigma, positions }] of asked.entries()) {
@@ -60,7 +62,7 @@ describe("masked prediction", () => {
     const flat = denseScore((tokens) => new Float64Array(tokens.length * (MASK + 1)), absorb(MASK));
     const masked = async (seed: number) => {
       const { score, asked } = noting(flat);
-      const [low] = await maskedPrediction({ score, config }, windows, { rates, seed });
+      const [low] = await maskedPrediction({ score, config: modelOf(config) }, windows, { rates, seed });
       expect(low!.crossEntropy).toBeCloseTo(Math.log(MASK), 12);
       return asked.map(({ positions }) => [...positions]);
     };
@@ -75,9 +77,12 @@ describe("masked prediction", () => {
     [{ rates }, windows.slice(0, 1), config, "at least two windows, of one length"],
     [{ rates }, [textOf(3), textOf(4)], config, "at least two windows, of one length"],
     [{ rates }, windows, plainConfig("ar"), 'got objective "ar"'],
+    [{ rates }, [textOf(3), Int32Array.of(0, MASK, 1)], config, `window 1 holds token ${MASK}; tokens are 0 to ${MASK - 1}`],
+    [{ rates, seed: 1.5 }, windows, config, "seed 1.5: must be a whole number"],
+    [{ rates }, [textOf(81), textOf(81)], config, "windows of 81 tokens: this model reads at most 80 at once"],
   ])("%j is refused", async (options, texts, own, message) => {
     const score = denseScore((tokens) => new Float64Array(tokens.length * (MASK + 1)), absorb(MASK));
-    const error: unknown = await maskedPrediction({ score, config: own }, texts, options).catch((thrown: unknown) => thrown);
+    const error: unknown = await maskedPrediction({ score, config: modelOf(own) }, texts, options).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(UserError);
     expect((error as Error).message).toContain(message);
   });

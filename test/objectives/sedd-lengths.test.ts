@@ -5,11 +5,12 @@ import { absorb } from "../../src/diffusion/absorb.ts";
 import { logLinear } from "../../src/diffusion/noise.ts";
 import { run, samplerNames } from "../../src/diffusion/sampler.ts";
 import { denseScore } from "../../src/diffusion/score.ts";
-import { parseTemplate, quoteTemplate } from "../../src/diffusion/template.ts";
+import { parseTemplate } from "../../src/diffusion/template.ts";
 import { uniform } from "../../src/diffusion/uniform.ts";
 import { layoutSettled } from "../../src/objectives/sedd-lengths.ts";
 import { load, type Model } from "../../src/model.ts";
 import { UserError } from "../../src/platform/errors.ts";
+import { quoteTemplate } from "../support/quote.ts";
 
 const V = 6;
 const characters = (text: string) => Int32Array.from(text, (c) => c.codePointAt(0)! % V);

@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { quoteTemplate } from "../../src/diffusion/template.ts";
 import { samplerNames } from "../../src/diffusion/sampler.ts";
 import { load, readModel, type Model } from "../../src/model.ts";
 import { seddModel, type SampleFrame } from "../../src/objectives/sedd-model.ts";
@@ -12,6 +11,7 @@ import { UserError } from "../../src/platform/errors.ts";
 import { characterFile, characterTokenizer } from "../../src/text/character.ts";
 import type { Tokenizer } from "../../src/text/tokenizer.ts";
 import { fixturePath } from "../support/fixtures.ts";
+import { quoteTemplate } from "../support/quote.ts";
 import { saveTextModel } from "./text-model.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sedd-test-"));
