@@ -9,10 +9,16 @@ export async function main(argv: readonly string[]): Promise<never> {
   const controller = new AbortController();
   let stopped = 130;
   process.once("SIGINT", () => controller.abort());
-  process.once("SIGTERM", () => {
-    stopped = 143;
-    controller.abort();
-  });
+  // A closed terminal hangs up: as good a reason to save as any. (nohup does not keep that from a Node process.)
+  for (const [signal, code] of [
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)
+    // prettier-ignore
+    process.once(signal, () => {
+      stopped = code;
+      controller.abort();
+    });
   process.once("uncaughtException", (error) => process.exit(reportError(error, process.stderr, argv.includes("--debug"))));
 
   let broken: NodeJS.ErrnoException | undefined;

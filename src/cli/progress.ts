@@ -54,12 +54,14 @@ export interface PercentProgress {
   close(): void;
 }
 
-/** A percentage; without a terminal, a line for every tenth. */
-export function percentProgress(output: Output, label: string): PercentProgress {
+/** A percentage; without a terminal, a line for every tenth. @param quiet seconds within which nothing is said, as what is done by then needs no words */
+export function percentProgress(output: Output, label: string, quiet = 0): PercentProgress {
   const line = output.isTTY ? statusLine(output) : undefined;
+  const begun = performance.now();
   let next = 10;
   return {
     update(done, total) {
+      if (performance.now() - begun < 1000 * quiet) return;
       const percent = Math.floor((100 * done) / total);
       if (line) line.update(`${label} ${percent} %`);
       else if (percent >= next) {
@@ -68,6 +70,24 @@ export function percentProgress(output: Output, label: string): PercentProgress 
       }
     },
     close: () => line?.clear(),
+  };
+}
+
+/** Seconds of work on texts that need no words. */
+const QUIET = 2;
+
+/** How far the work on texts is, one thing after another: each by its name, with a percentage. */
+export function preparation(output: Output): { update(what: string, done: number, total: number): void; close(): void } {
+  let shown: { readonly what: string; readonly progress: PercentProgress } | undefined;
+  return {
+    update(what, done, total) {
+      if (shown?.what !== what) {
+        shown?.progress.close();
+        shown = { what, progress: percentProgress(output, what, QUIET) };
+      }
+      shown.progress.update(done, total);
+    },
+    close: () => shown?.progress.close(),
   };
 }
 

@@ -31,12 +31,14 @@ export const define: Define = (command, io) =>
 async function run({ data, size, out, kind, special }: Options, io: Io): Promise<void> {
   if (kind === "bpe" && size === undefined) throw new UserError("--size: none given; a bpe tokenizer needs one, for example --size 2048");
   await requireFolderOf("--out", out);
-  const { trainTokenizer } = await import("../text/train-tokenizer.ts");
+  const [{ trainTokenizer }, { preparation }] = await Promise.all([import("../text/train-tokenizer.ts"), import("./progress.ts")]);
+  const reading = preparation(io.stderr);
   const tokenizer = await trainTokenizer({
     ...{ files: data, kind, signal: io.signal },
+    onProgress: (done, total) => reading.update("reading the texts", done, total),
     ...(size === undefined ? {} : { size }),
     ...(special ? { special } : {}),
-  });
+  }).finally(() => reading.close());
   io.signal.throwIfAborted();
   await writeFileAtomic(out, `${JSON.stringify(tokenizer.toJSON(), null, 1)}\n`);
   const fewer =

@@ -33,18 +33,22 @@ export const define: Define = (command, io) =>
 
 async function run(path: string, { out = defaultOut(path), resume, from, set = [] }: Options, io: Io): Promise<void> {
   const { signal, stderr } = io;
-  const [{ readRecipe }, { train }, { trainingProgress }] = await Promise.all([
+  const [{ readRecipe }, { train }, { preparation, trainingProgress }] = await Promise.all([
     import("../training/recipe.ts"),
     import("../training/train.ts"),
     import("./progress.ts"),
   ]);
+  if (resume && from !== undefined)
+    throw new UserError(`--from ${from}: --resume goes on with the run's own weights; leave one of them out`);
   const recipe = await readRecipe(path, set);
   if (!resume && resolve(path) === resolve(out, "recipe.yaml"))
     throw new UserError(`--out ${out}: the run's own recipe.yaml would replace ${path}; give another folder`);
   const begin = from === undefined ? undefined : await readStart(from, io);
   const { steps } = recipe.schedule;
   const progress = trainingProgress(stderr, steps);
+  const preparing = preparation(stderr);
   const stopping = (): void => {
+    preparing.close();
     progress.close();
     notice(io, "stopping and saving; Ctrl-C again stops at once, without saving");
   };
@@ -54,7 +58,11 @@ async function run(path: string, { out = defaultOut(path), resume, from, set = [
       recipe,
       out,
       signal,
-      onMetric: progress.metric,
+      onPreparing: preparing.update,
+      onMetric(metric) {
+        preparing.close();
+        progress.metric(metric);
+      },
       onNotice: (message) => {
         progress.close();
         notice(io, message);
@@ -69,6 +77,7 @@ async function run(path: string, { out = defaultOut(path), resume, from, set = [
     }
     notice(io, `step ${step} of ${steps} done; the model is in ${out}: sedd sample --model ${out}`);
   } finally {
+    preparing.close();
     progress.close();
     signal.removeEventListener("abort", stopping);
   }

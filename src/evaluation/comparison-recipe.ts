@@ -7,7 +7,7 @@ import { readYaml } from "../formats/yaml.ts";
 import { UserError } from "../platform/errors.ts";
 import { describeIssues } from "../training/recipe-errors.ts";
 import { drawWindow } from "../text/batches.ts";
-import { checkRecipe, lengthOf, type Recipe, windowsAt } from "../training/recipe.ts";
+import { checkLongest, checkRecipe, lengthOf, type Recipe, windowsAt } from "../training/recipe.ts";
 import { type Contestant, contestantNames } from "./report/schema.ts";
 
 const count = z.int().positive();
@@ -193,7 +193,10 @@ function planOf(path: string, name: string, training: Written["training"], objec
   const timed = withSteps(TIMED_STEPS);
   if (tokens === undefined && timed.windows.every(({ until }) => until !== undefined))
     throw new UserError(`${where}: windows: all end, and how many steps the minutes are is not known beforehand; leave one without until`);
-  return { recipe: tokens === undefined ? timed : withSteps(stepsFor(tokens, timed)), minutes };
+  if (tokens === undefined) return { recipe: timed, minutes };
+  const recipe = withSteps(stepsFor(tokens, timed));
+  checkLongest(recipe, where);
+  return { recipe, minutes };
 }
 
 /** The fewest steps that see so many tokens: passes of some windows may have a size of their own. */

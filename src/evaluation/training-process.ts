@@ -41,7 +41,7 @@ export async function trainInProcess(plan: Plan, out: string, { signal, onBegin,
         if (message.type === "begin") onBegin?.(message.steps);
         else if (message.type === "metric") onMetric?.(message.metric);
         else if (message.type === "trained") resolve(message.trained);
-        else if (message.type === "stopped") reject(signal?.reason as Error);
+        else if (message.type === "stopped") reject(signal?.aborted ? (signal.reason as Error) : stoppedApart(out));
         else reject(errorOf(message));
       });
       child.once("error", reject);
@@ -54,6 +54,9 @@ export async function trainInProcess(plan: Plan, out: string, { signal, onBegin,
   }
 }
 
+const stoppedApart = (out: string): UserError =>
+  new UserError(`${out}: its training was stopped from outside, and is saved; the same command goes on from there`);
+
 function errorOf({ message, stack, mistake }: Extract<FromProcess, { type: "failed" }>): Error {
   const error = mistake ? new UserError(message) : new Error(message);
   if (stack !== undefined) error.stack = stack;
@@ -63,9 +66,9 @@ function errorOf({ message, stack, mistake }: Extract<FromProcess, { type: "fail
 function serve(): void {
   const stopping = new AbortController();
   const say = (message: FromProcess): void => void (process.connected && process.send!(message));
-  // Ctrl-C reaches every process of a terminal; this one is stopped by the one that started it, and where that is gone, saves and ends too.
+  // Ctrl-C reaches every process of a terminal; this one is stopped by the one that started it. Where that is gone, or a signal ends the whole group, it saves and ends too.
   process.on("SIGINT", () => undefined);
-  process.once("disconnect", () => stopping.abort());
+  for (const end of ["disconnect", "SIGTERM", "SIGHUP"]) process.once(end, () => stopping.abort());
   process.on("message", (message: ToProcess) => {
     if (message.type === "stop") stopping.abort();
     else void work(message.task);

@@ -8,6 +8,11 @@ import { UserError } from "../platform/errors.ts";
 import { objectiveKinds } from "./objective.ts";
 import { graphOf, mismatch, networkFor, type SeddConfig } from "./sedd.ts";
 
+/** No tensor has the length as a size, so that nothing else bounds it. */
+export const MOST_LENGTH = 2 ** 20;
+/** Bounded, since parameters are listed block by block before they are compared with the weights. */
+export const MOST_BLOCKS = 4096;
+
 const schema = z.object({
   /** V. */
   tokens: z.int().positive(),
@@ -22,13 +27,8 @@ const schema = z.object({
     hidden_size: z.int().positive(),
     /** 0 for an objective that knows no σ. */
     cond_dim: z.int().min(0),
-    /** No tensor has it as a size, so that nothing else bounds it. */
-    length: z
-      .int()
-      .positive()
-      .max(2 ** 20),
-    /** Bounded, since parameters are listed block by block before they are compared with the weights. */
-    n_blocks: z.int().positive().max(4096),
+    length: z.int().positive().max(MOST_LENGTH),
+    n_blocks: z.int().positive().max(MOST_BLOCKS),
     n_heads: z.int().positive(),
     scale_by_sigma: z.boolean(),
     dropout: z.number().min(0).lt(1).default(0),

@@ -1,6 +1,6 @@
 /**
  * Reproducible random numbers: independent streams named by integers, so that sample i of a seed does not depend on how many are drawn
- * beside it. The generator is pure-rand's xoroshiro128+; its state is four integers, which a checkpoint can keep.
+ * beside it. The generator is pure-rand's xoroshiro128+; its state is four integers.
  */
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { uniformInt } from "pure-rand/distribution/uniformInt";

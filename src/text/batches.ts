@@ -115,14 +115,6 @@ export function drawWindow<T extends WeightedLength>(lengths: readonly T[], seed
   return lengths.find(({ weight }) => (left -= weight) < 0) ?? lengths.findLast(({ weight }) => weight > 0)!;
 }
 
-/** All tokens in order, in windows of `length` and a shorter last one: for evaluation. */
-export async function* windowsInOrder(source: TokenSource, length: number): AsyncGenerator<{ start: number; tokens: Int32Array }> {
-  if (!Number.isInteger(length) || length < 1) throw new UserError(`length: ${length} is no window length; give an integer of at least 1`);
-  for (let start = 0; start < source.count; start += length) {
-    yield { start, tokens: await source.window(start, Math.min(length, source.count - start)) };
-  }
-}
-
 function requireWindow(count: number, length: number): void {
   if (!Number.isInteger(length) || length < 1) throw new UserError(`length: ${length} is no window length; give an integer of at least 1`);
   if (count < length) {

@@ -10,6 +10,8 @@ export interface CorpusOptions {
   /** Bytes read at a time. Any value gives the same text. */
   chunkBytes?: number;
   signal?: AbortSignal;
+  /** Called with the bytes of every chunk. */
+  onRead?: (bytes: number) => void;
 }
 
 const CHUNK_BYTES = 1 << 20;
@@ -46,6 +48,7 @@ export async function* readTextChunks(path: string, options: CorpusOptions = {})
     }
     rest = bytes.slice(end);
     if (text.length > 0) yield text;
+    options.onRead?.(read.length);
   }
 }
 

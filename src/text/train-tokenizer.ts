@@ -1,5 +1,5 @@
 /** `trainTokenizer`: text files to a tokenizer. Reading and counting; the merges are chosen in bpe-training.ts. */
-import { macrotask } from "#platform";
+import { fileSize, macrotask } from "#platform";
 import { UserError } from "../platform/errors.ts";
 import { bpeFile, bpeTokenizer } from "./bpe.ts";
 import { mergeSteps } from "./bpe-training.ts";
@@ -24,6 +24,8 @@ export interface TrainTokenizerOptions extends CorpusOptions {
   separator?: string;
   /** For "bpe": a pair that occurs less often is never merged. Default 2. */
   minimumCount?: number;
+  /** Called now and then with the bytes of text read so far, and those of all files. */
+  onProgress?: (done: number, total: number) => void;
 }
 
 /**
@@ -39,18 +41,32 @@ export async function trainTokenizer(options: TrainTokenizerOptions): Promise<To
   if (special.some((token) => token === "") || new Set(special).size !== special.length) {
     throw new UserError(`special: ${JSON.stringify(special)} has an empty or a repeated token`);
   }
-  if (options.kind === "character") return characterTokenizer(await characters(options, special));
+  const reading = await withProgress(options);
+  if (options.kind === "character") return characterTokenizer(await characters(reading, special));
 
   const size = options.size ?? Number.NaN;
-  const least = 256 + special.length;
-  if (!Number.isInteger(size) || size < least || size > 2 ** 20) {
-    throw new UserError(`size: ${options.size} is no vocabulary size for byte-level BPE; expected an integer from ${least} to ${2 ** 20}`);
-  }
-  const counts = await countWords(options, special);
+  const wrong = wrongSize(options);
+  if (wrong !== undefined) throw new UserError(`size: ${wrong}`);
+  const counts = await countWords(reading, special);
   const encoder = new TextEncoder();
   const words = Array.from(counts, ([word, count]) => ({ symbols: encoder.encode(word).map((byte) => indexOfByte[byte]!), count }));
   const merges = await pausing(mergeSteps(words, size - special.length, options.minimumCount ?? 2), options.signal);
   return bpeTokenizer(bpeFile(merges, special));
+}
+
+/** What is wrong with the size of a tokenizer to be trained, if anything is. */
+export function wrongSize({
+  kind,
+  size,
+  special = [],
+}: {
+  readonly kind: "bpe" | "character";
+  readonly size?: number | undefined;
+  readonly special?: readonly string[] | undefined;
+}): string | undefined {
+  const least = 256 + special.length;
+  if (kind === "character" || (Number.isInteger(size) && size! >= least && size! <= 2 ** 20)) return undefined;
+  return `${size === undefined ? "none given, but" : `${size} is no vocabulary size;`} byte-level BPE needs one, an integer from ${least} to ${2 ** 20}`;
 }
 
 /** Milliseconds of work between two turns of the event loop, in which a signal can come. */
@@ -65,6 +81,15 @@ async function pausing<T>(steps: Generator<undefined, T>, signal?: AbortSignal):
     signal?.throwIfAborted();
     last = performance.now();
   }
+}
+
+/** The same, with the bytes of every chunk told as a part of all. */
+async function withProgress(options: TrainTokenizerOptions): Promise<TrainTokenizerOptions> {
+  const { files, onProgress } = options;
+  if (!onProgress) return options;
+  let [done, total] = [0, 0];
+  for (const file of files) total += await fileSize(file);
+  return { ...options, onRead: (bytes) => onProgress((done += bytes), total) };
 }
 
 /** The text of the files in pieces that cut no word, without separators and special tokens. */

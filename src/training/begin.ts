@@ -48,14 +48,16 @@ export interface BeginOptions {
   readonly resume?: boolean | undefined;
   readonly from?: StartingPoint | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** While texts are read and encoded: what is being done, and with how many of their bytes. */
+  readonly onPreparing?: ((what: string, done: number, total: number) => void) | undefined;
 }
 
 const INITIAL_STREAM = 0x696e6974;
 
 /** Prepares the texts and reads or makes the state. Of what is in the folder, only texts that have changed are written. */
-export async function beginRun({ recipe, out, resume, from, signal }: BeginOptions): Promise<Run> {
+export async function beginRun({ recipe, out, resume, from, signal, onPreparing }: BeginOptions): Promise<Run> {
   if (resume) await checkSameRun(recipe, out);
-  const data = await prepareData({ recipe, out, resume, given: from?.tokenizer, signal });
+  const data = await prepareData({ recipe, out, resume, given: from?.tokenizer, signal, onPreparing });
   const config = configOf(recipe, data.tokenizer.size);
   const objective = objectiveOf(config);
   const stored = resume ? await readCheckpoint(out, objective.layout.size) : fresh();

@@ -24,11 +24,15 @@ export interface DataOptions {
   /** The tokenizer.json of the model that training begins from: its tokens mean something only under its own tokenizer. */
   readonly given?: unknown;
   readonly signal?: AbortSignal | undefined;
+  /** What is being done with the texts, and with how many of their bytes. */
+  readonly onPreparing?: ((what: string, done: number, total: number) => void) | undefined;
 }
 
 /** Tokenizer, training and validation tokens. UserError for texts that are missing, empty, too short or not UTF-8. */
 export async function prepareData(options: DataOptions): Promise<TrainingData> {
   const { recipe, out, resume } = options;
+  // What is missing is to be heard of before hours of work on the rest.
+  for (const file of [...recipe.data.train, ...recipe.data.valid]) await fileSize(file);
   const tokenizer = await tokenizerOf(options);
   const trainPath = joinPath(out, "train.tokens");
   const stored = resume ? await storedHeader(trainPath) : undefined;
@@ -53,16 +57,21 @@ export async function prepareData(options: DataOptions): Promise<TrainingData> {
 }
 
 async function packed(path: string, files: readonly string[], tokenizer: Tokenizer, options: DataOptions): Promise<PackedSource> {
-  const { recipe, resume, signal } = options;
+  const { recipe, resume, signal, onPreparing } = options;
   const stored = resume ? await storedHeader(path) : undefined;
   if (!stored || !(await isOf(stored, files, tokenizer))) {
     const { separator } = recipe.data;
-    await packFiles({ files, tokenizer, out: path, ...(separator === undefined ? {} : { separator }), ...(signal ? { signal } : {}) });
+    await packFiles({
+      ...{ files, tokenizer, out: path },
+      onProgress: (done, total) => onPreparing?.("encoding the texts", done, total),
+      ...(separator === undefined ? {} : { separator }),
+      ...(signal ? { signal } : {}),
+    });
   }
   return openTokens(path);
 }
 
-async function tokenizerOf({ recipe, out, resume, given, signal }: DataOptions): Promise<Tokenizer> {
+async function tokenizerOf({ recipe, out, resume, given, signal, onPreparing }: DataOptions): Promise<Tokenizer> {
   if (resume) return loadTokenizer(joinPath(out, "tokenizer.json"));
   if (given !== undefined) return parseTokenizer(given, "--from: tokenizer.json");
   if (typeof recipe.tokenizer === "string") return loadTokenizer(recipe.tokenizer);
@@ -70,6 +79,7 @@ async function tokenizerOf({ recipe, out, resume, given, signal }: DataOptions):
   return trainTokenizer({
     files: recipe.data.train,
     kind,
+    onProgress: (done, total) => onPreparing?.("reading the texts for a tokenizer", done, total),
     ...(size === undefined ? {} : { size }),
     ...(special ? { special } : {}),
     ...(recipe.data.separator === undefined ? {} : { separator: recipe.data.separator }),

@@ -9,7 +9,7 @@ export type Metric =
       readonly step: number;
       readonly tokens: number;
       readonly seconds: number;
-      /** Nats a token on this batch, t ≥ 1e-3: noisy, and no bound. */
+      /** Nats a token on this batch, as the objective has it: of score entropy at t ≥ 1e-3, so noisy and no bound. */
       readonly loss: number;
       readonly gradientNorm: number;
       readonly learningRate: number;

@@ -3,9 +3,13 @@
  * (recipe-errors.ts).
  */
 import { z } from "zod";
+import { noiseFrom } from "../diffusion/noise.ts";
 import { parseYaml, readYaml } from "../formats/yaml.ts";
+import { MOST_BLOCKS, MOST_LENGTH } from "../objectives/sedd-config.ts";
 import { mismatch, networkFor, readAsScore, type SeddConfig } from "../objectives/sedd.ts";
 import { UserError } from "../platform/errors.ts";
+import { END_OF_TEXT } from "../text/interface.ts";
+import { wrongSize } from "../text/train-tokenizer.ts";
 import { describeIssues } from "./recipe-errors.ts";
 
 const positive = z.number().positive();
@@ -43,7 +47,7 @@ const schema = z.strictObject({
         parameterization: z.enum(["score", "normalized"]).optional(),
         /** Default: true for absorb, false for uniform. */
         scaleBySigma: z.boolean().optional(),
-        /** Default: score-entropy. */
+        /** Default: score-entropy; written down it is left out again, so that both ways are one recipe. */
         loss: z.enum(["score-entropy", "l2"]).optional(),
       }),
       z.strictObject({ kind: z.literal("mlm") }),
@@ -53,7 +57,7 @@ const schema = z.strictObject({
     .prefault({}),
   network: z.strictObject({
     hidden: count,
-    layers: count,
+    layers: count.max(MOST_BLOCKS),
     heads: count,
     /** Of sedd alone, the only objective that is told σ; default 128. */
     conditioning: count.optional(),
@@ -63,7 +67,7 @@ const schema = z.strictObject({
   windows: z
     .array(
       z.strictObject({
-        length: count,
+        length: count.max(MOST_LENGTH),
         weight: positive.default(1),
         /** Of its forward passes; default `batch.tokens`. */
         tokens: count.optional(),
@@ -123,14 +127,16 @@ export interface Recipe extends Written {
 export async function readRecipe(path: string, overrides: readonly string[] = []): Promise<Recipe> {
   let raw = await readYaml(path);
   for (const override of overrides) raw = setKey(raw, override);
-  return checkRecipe(raw, path);
+  const recipe = checkRecipe(raw, path);
+  checkLongest(recipe, path);
+  return recipe;
 }
 
 /** Checks a recipe that is already an object. */
 export function checkRecipe(raw: unknown, where: string): Recipe {
   const result = schema.safeParse(raw);
   if (!result.success) throw new UserError(`${where}: ${describeIssues(result.error.issues, raw, schema)}`);
-  const { network: writtenNetwork, batch, windows, schedule } = result.data;
+  const { network: writtenNetwork, batch, windows, schedule, tokenizer, data } = result.data;
   const objective = completed(result.data.objective, where);
   const { kind } = objective;
   if (kind !== "sedd" && writtenNetwork.conditioning !== undefined)
@@ -141,6 +147,14 @@ export function checkRecipe(raw: unknown, where: string): Recipe {
   const recipe = { ...result.data, objective, network };
   if (network.hidden % (2 * network.heads) !== 0) {
     throw new UserError(`${where}: network.hidden: ${network.hidden} must be a multiple of twice network.heads (${network.heads})`);
+  }
+  if (typeof tokenizer === "object") {
+    const wrong = wrongSize(tokenizer);
+    if (wrong !== undefined) throw new UserError(`${where}: tokenizer.size: ${wrong}`);
+    if (data.separator !== undefined && !tokenizer.special?.includes(END_OF_TEXT))
+      throw new UserError(
+        `${where}: data.separator: ${JSON.stringify(data.separator)} needs a token to stand in its place; give tokenizer.special: ["${END_OF_TEXT}"]`,
+      );
   }
   for (const [i, { length, tokens, from, until }] of windows.entries()) {
     if ((tokens ?? batch.tokens) % length !== 0) {
@@ -161,16 +175,34 @@ export function checkRecipe(raw: unknown, where: string): Recipe {
   return recipe;
 }
 
+/**
+ * UserError where no step takes the longest window, whose length the model would have. Not for a recipe whose steps are still to be found out.
+ */
+export function checkLongest({ windows, schedule }: Recipe, where: string): void {
+  const longest = Math.max(...windows.map(({ length }) => length));
+  if (windows.some(({ length, from = 1 }) => length === longest && from <= schedule.steps)) return;
+  const i = windows.findIndex(({ length }) => length === longest);
+  throw new UserError(
+    `${where}: windows.${i}.from: ${windows[i]!.from} is beyond schedule.steps (${schedule.steps}), so that no step takes the longest window, whose length the model has; leave it out, or give more steps`,
+  );
+}
+
 /** The objective with what follows from its graph filled in. */
 function completed(written: Written["objective"], where: string): Recipe["objective"] {
   if (written.kind !== "sedd") return written;
   const isAbsorb = written.graph === "absorb";
-  const { parameterization = isAbsorb ? "normalized" : "score", scaleBySigma = isAbsorb, noise: schedule, loss } = written;
-  const objective = { ...written, parameterization, scaleBySigma };
-  const wrong = mismatch({ ...objective, loss: loss === "l2" ? loss : undefined });
+  const { loss, ...rest } = written;
+  const { parameterization = isAbsorb ? "normalized" : "score", scaleBySigma = isAbsorb, noise: schedule } = rest;
+  const objective = { ...rest, parameterization, scaleBySigma, ...(loss === "l2" ? { loss } : {}) };
+  const wrong = mismatch(objective);
   if (wrong) throw new UserError(`${where}: objective.${wrong.key}: ${wrong.why}`);
   if (schedule.kind === "geometric" && schedule.sigmaMin >= schedule.sigmaMax)
     throw new UserError(`${where}: objective.noise.sigmaMin: ${schedule.sigmaMin} must be below sigmaMax (${schedule.sigmaMax})`);
+  try {
+    noiseFrom(schedule);
+  } catch (error) {
+    throw error instanceof UserError ? new UserError(`${where}: objective.noise: ${error.message}`) : error;
+  }
   return objective;
 }
 

@@ -44,7 +44,8 @@ export interface TrainResult {
 const STEP_STREAM = 0x73746570;
 
 /**
- * Trains, or goes on training, in a folder of its own. Resuming is exact: the same processor, threads and runtime give the same bits.
+ * Trains, or goes on training, in a folder of its own. Resuming is exact: the same processor, threads and runtime give the same bits, unless the optimizer's vector
+ * loops (passes-simd.ts) find no memory on one side.
  *
  * @throws UserError for a folder in use, a checkpoint or a model that is in the way, missing or of another run, texts that do not do, a full disk, and a
  *   loss that is not finite (then the last checkpoint is as it was)
@@ -113,10 +114,14 @@ export function outstanding({ schedule, validation, samples }: Recipe, step: num
   };
 }
 
+/** Of the forward passes that this step and later ones may make. */
+const shapesFrom = ({ windows, batch }: Recipe, step: number): BatchShape[] =>
+  windows.filter(({ until = Infinity }) => until >= step).map(({ length, tokens = batch.tokens }) => ({ batch: tokens / length, length }));
+
 /** @param left of the step that a resumed run begins from */
 async function loop(
   { tokenizer, config, objective, valid, sampler, begin, gradients }: Run,
-  { recipe, out, signal, onMetric, onCheckpoint }: TrainOptions,
+  { recipe, out, signal, onMetric, onCheckpoint, onNotice }: TrainOptions,
   left: Outstanding,
 ): Promise<TrainResult> {
   const { layout } = objective;
@@ -196,7 +201,9 @@ async function loop(
       try {
         if (isDue) {
           const bound = await validation.bound(state.ema, { signal, pause: macrotask });
-          await record({ kind: "validation", step, tokens, seconds: seconds(), measure: objective.measure, ...bound });
+          if (Number.isFinite(bound.natsPerToken))
+            await record({ kind: "validation", step, tokens, seconds: seconds(), measure: objective.measure, ...bound });
+          else onNotice?.(`step ${step}: the validation ${objective.measure} is ${bound.natsPerToken} nats a token, and not recorded`);
         }
         await drawSamples(seeds);
         cut = false;
@@ -209,6 +216,7 @@ async function loop(
     await report(left);
     while (step < steps && !signal?.aborted) {
       const number = step + 1;
+      await losses.keep(shapesFrom(recipe, number));
       const { length: windowTokens, tokens: passTokens = recipe.batch.tokens } = drawWindow(windowsAt(recipe, number), seed, number);
       const { sum, count } = await differentiate(number, { batch: passTokens / windowTokens, length: windowTokens });
       const factor = learningRateFactor(recipe.schedule, number);
@@ -230,8 +238,9 @@ async function loop(
         learningRate,
         length: windowTokens,
       });
-      await report(outstanding(recipe, step));
+      // First saved, then looked at: what is missing of a report, a run that goes on makes up for, but not steps that were lost.
       if (step % recipe.checkpoint.every === 0 || step === steps) await save();
+      await report(outstanding(recipe, step));
       await macrotask();
     }
     if (saved !== step || !(await hasCheckpoint(out))) await save();

@@ -114,11 +114,12 @@ describe("sedd as a process", () => {
     });
   });
 
-  test("130 for Ctrl-C, 143 when asked to end", async () => {
+  test("130 for Ctrl-C, 143 when asked to end, 129 when the terminal is closed", async () => {
     const model = await tinyModel();
     for (const [signal, expected] of [
       ["SIGINT", 130],
       ["SIGTERM", 143],
+      ["SIGHUP", 129],
     ] as const) {
       // prettier-ignore
       const { child, ended, said } = start(long(model));

@@ -45,6 +45,10 @@ describe("train", () => {
     });
     const nothing = await cli(["train", recipe, "--out", out, "--resume"]);
     expect(nothing).toMatchObject({ code: 0, stderr: expect.stringContaining("nothing to do: the run") });
+    expect(await cli(["train", recipe, "--out", out, "--resume", "--from", "fairytales"])).toMatchObject({
+      code: 2,
+      stderr: "sedd: --from fairytales: --resume goes on with the run's own weights; leave one of them out\n",
+    });
     const more = await cli(["train", recipe, "--out", out, "--resume", "--set", "schedule.steps=8"]);
     expect(more).toMatchObject({ code: 0, stderr: expect.stringContaining("step 8 of 8 done") });
   });

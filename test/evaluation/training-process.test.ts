@@ -1,4 +1,7 @@
 /** A training in a process of its own ends as one in this process does: done, stopped and saved, or refused. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readComparison } from "../../src/evaluation/comparison-recipe.ts";
@@ -41,4 +44,28 @@ test("a user's mistake is one here too", async () => {
   const error = await trainInProcess(wrong, out, {}).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(UserError);
   expect((error as Error).message).toMatch(/^\S.*\/nowhere\.txt/);
+});
+
+// A service manager or a scheduler ends a whole group at once. Windows has no groups.
+test.skipIf(process.platform === "win32")("a signal to all processes at once: each saves, and the command ends with 143", async () => {
+  const { folder, recipe } = comparisonSetting(({ training }) => (training["schedule"] = { tokens: 64 * 4000 }));
+  const out = join(folder, "run");
+  const child = spawn(process.execPath, ["bin/sedd.js", "compare", recipe, "--out", out], {
+    detached: true,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  await new Promise<void>((resolve) =>
+    child.stderr.on("data", (data: Buffer) => {
+      said += data.toString();
+      if (/step 1\//.test(said)) resolve();
+    }),
+  );
+  process.kill(-child.pid!, "SIGTERM");
+  const [code] = (await once(child, "close")) as [number];
+  expect(code).toBe(143);
+  expect(said).not.toMatch(/internal|ended: SIGTERM/);
+  const begun = readdirSync(out).filter((name) => existsSync(join(out, name, "metrics.jsonl")));
+  expect(begun.length).toBeGreaterThan(0);
+  for (const name of begun) expect((await readProgress(join(out, name))).step).toBeGreaterThan(0);
 });

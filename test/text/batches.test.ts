@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/platform/errors.ts";
-import { drawWindow, epochStarts, windowSampler, windowsInOrder, type SamplerState } from "../../src/text/batches.ts";
+import { drawWindow, epochStarts, windowSampler, type SamplerState } from "../../src/text/batches.ts";
 import { memorySource } from "../../src/text/source.ts";
 
 /** A corpus whose tokens are their own places. */
@@ -120,20 +120,5 @@ describe("drawWindow", () => {
         ),
       ).toThrow(UserError);
     }
-  });
-});
-
-describe("windowsInOrder", () => {
-  it("gives every token once, a short last window included", async () => {
-    const windows: number[][] = [];
-    for await (const { start, tokens } of windowsInOrder(counting(10), 4)) {
-      expect(tokens[0]).toBe(start);
-      windows.push(Array.from(tokens));
-    }
-    expect(windows).toEqual([
-      [0, 1, 2, 3],
-      [4, 5, 6, 7],
-      [8, 9],
-    ]);
   });
 });

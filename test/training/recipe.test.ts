@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../src/platform/errors.ts";
-import { checkRecipe, configOf, lengthOf, readRecipe } from "../../src/training/recipe.ts";
+import { checkLongest, checkRecipe, configOf, lengthOf, readRecipe } from "../../src/training/recipe.ts";
 import { plainRecipe, temporaryFolder } from "./support.ts";
 
 const plain = (changes: Record<string, unknown> = {}): Record<string, unknown> => plainRecipe({ train: "a.txt", valid: "b.txt" }, changes);
@@ -64,6 +64,8 @@ describe("objectives", () => {
   test("ℓ2 is a variant of sedd", () => {
     expect(configFor({ objective: { loss: "l2" } })).toMatchObject({ loss: "l2", parameterization: "normalized" });
     expect(configFor({ objective: { loss: "score-entropy" } })).toEqual(configFor({ objective: {} }));
+    // One run may be begun with the default written down, and gone on with by a recipe that leaves it out.
+    expect(checkRecipe(plain({ objective: { loss: "score-entropy" } }), "r")).toEqual(checkRecipe(plain(), "r"));
   });
 
   test.each([
@@ -154,6 +156,21 @@ describe("wrong values are named with what would do", () => {
     [{ batch: { tokens: 40 } }, "batch.tokens: 40 must be a multiple of the window length 16"],
     [{ network: { heads: 3 } }, "network.hidden: 16 must be a multiple of twice network.heads (3)"],
     [{ seed: -1 }, "seed: -1 will not do; expected at least 0"],
+    [{ network: { layers: 5000 } }, "network.layers: 5000 will not do; expected at most 4096"],
+    [{ windows: [{ length: 2 ** 21 }], batch: { tokens: 2 ** 21 } }, "windows.0.length: 2097152 will not do; expected at most 1048576"],
+    [{ tokenizer: { kind: "bpe" } }, "tokenizer.size: none given, but byte-level BPE needs one, an integer from 256 to 1048576"],
+    [
+      { tokenizer: { kind: "bpe", size: 256, special: ["<|endoftext|>"] } },
+      "tokenizer.size: 256 is no vocabulary size; byte-level BPE needs one, an integer from 257 to 1048576",
+    ],
+    [
+      { data: { separator: "***" } },
+      'data.separator: "***" needs a token to stand in its place; give tokenizer.special: ["<|endoftext|>"]',
+    ],
+    [
+      { objective: { noise: { kind: "geometric", sigmaMax: 800 } } },
+      "objective.noise: geometric: needs 0 < sigmaMin < sigmaMax, at most 700, got sigmaMin 0.00001 and sigmaMax 800",
+    ],
   ])("%j", (changes, message) => expect(messageOf(plain(changes))).toBe(`r.yaml: ${message}`));
 
   test("what is no recipe at all", () => {
@@ -173,6 +190,15 @@ describe("wrong values are named with what would do", () => {
   });
 });
 
+test("the longest window is the model's length, so that a step must take it", () => {
+  const windows = [{ length: 8 }, { length: 16, from: 9 }];
+  const check = (steps: number) => () => checkLongest(checkRecipe(plain({ windows, schedule: { steps } }), "r"), "r");
+  expect(check(9)).not.toThrow();
+  expect(check(8)).toThrow(
+    "r: windows.1.from: 9 is beyond schedule.steps (8), so that no step takes the longest window, whose length the model has; leave it out, or give more steps",
+  );
+});
+
 describe("readRecipe", () => {
   const written = (content: string = JSON.stringify(plain())): string => {
     const path = join(temporaryFolder(), "r.yaml");
@@ -190,6 +216,7 @@ describe("readRecipe", () => {
       "objective.noise.sigmaMax=10",
       "name=a=b",
       'data.separator="\\n\\n"',
+      'tokenizer.special=["<|endoftext|>"]',
     ]);
     expect(recipe.schedule.steps).toBe(7);
     expect(recipe.windows).toEqual([

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { loadTokenizer } from "../../src/text/tokenizer.ts";
 import { readModel, saveModel } from "../../src/model.ts";
 import { seddObjective } from "../../src/objectives/sedd.ts";
-import { readCheckpoint } from "../../src/training/checkpoint.ts";
+import { readCheckpoint, readProgress } from "../../src/training/checkpoint.ts";
 import { configOf, train, type Metric } from "../../src/training/train.ts";
 import {
   bits,
@@ -55,6 +55,30 @@ test("a run writes steps, validation, samples, and a folder that loads: average 
   const { state } = await readCheckpoint(out, raw.parameters.length);
   expect(bits(state.parameters)).toEqual(bits(raw.parameters));
   expect(bits(state.ema)).toEqual(bits(ema.parameters));
+});
+
+test("a step is saved before it is looked at: what goes wrong there loses none", async () => {
+  const { out, recipe } = setting({ schedule: { steps: 4 }, validation: { every: 2 }, checkpoint: { every: 2 } });
+  const fail = (metric: Metric): void => {
+    if (metric.kind === "validation") throw new Error("killed");
+  };
+  await expect(train({ recipe, out, onMetric: fail })).rejects.toThrow("killed");
+  expect((await readProgress(out)).step).toBe(2);
+  expect(await train({ recipe, out, resume: true })).toEqual({ step: 4, interrupted: false });
+});
+
+test("a validation that is infinite is said and not recorded", async () => {
+  const { out, recipe } = setting({
+    objective: { graph: "uniform", noise: { kind: "geometric", sigmaMin: 0.5, sigmaMax: 9 } },
+    schedule: { steps: 1, warmup: 0, decay: "none" },
+    optimizer: { kind: "adamw", learningRate: 8, clip: 0 },
+    ema: 0,
+  });
+  const said: string[] = [];
+  // A learning rate that spoils the weights in one step: scores beyond what the final denoise can be made of.
+  expect(await train({ recipe, out, onNotice: (line) => said.push(line) })).toEqual({ step: 1, interrupted: false });
+  expect(said).toEqual(["step 1: the validation bound is Infinity nats a token, and not recorded"]);
+  expect(metricsOf(out).map(({ kind }) => kind)).toEqual(["machine", "step", "sample"]);
 });
 
 test("tokens and seconds go on over a resumption", async () => {

@@ -1,6 +1,6 @@
 /** Matrix products. */
 import { apply, show, TraceError, type Shape, type Tensor } from "../program.ts";
-import { broadcast, expect, mul, unbroadcast } from "./elementwise.ts";
+import { broadcast, expect, unbroadcast } from "./elementwise.ts";
 import { reduceSum } from "./reduce.ts";
 import { reshape } from "./shape.ts";
 
@@ -15,15 +15,10 @@ export interface GemmOptions extends ProductOptions {
   readonly scale?: number;
   /** [n], added to every row, or [m, n]. */
   readonly bias?: Tensor;
-  readonly biasScale?: number;
 }
 
-/** scale · A(ᵀ)·B(ᵀ) (+ biasScale · bias) of two matrices: [m, k]·[k, n] (+ [n] or [m, n]) → [m, n]. */
-export function gemm(
-  a: Tensor,
-  b: Tensor,
-  { transposeA = false, transposeB = false, scale = 1, bias, biasScale = 1 }: GemmOptions = {},
-): Tensor {
+/** scale · A(ᵀ)·B(ᵀ) (+ bias) of two matrices: [m, k]·[k, n] (+ [n] or [m, n]) → [m, n]. */
+export function gemm(a: Tensor, b: Tensor, { transposeA = false, transposeB = false, scale = 1, bias }: GemmOptions = {}): Tensor {
   expect("gemm", "float32", a, b, ...(bias ? [bias] : []));
   if (a.rank !== 2 || b.rank !== 2) throw new TraceError(`gemm: expects two matrices, got ${show(a.shape)} and ${show(b.shape)}`);
   const [m, k] = swap(a.shape, transposeA) as [number, number];
@@ -31,10 +26,7 @@ export function gemm(
   if (k !== k2) throw new TraceError(`gemm: inner extents differ: ${show([m, k])} and ${show([k2, n])}`);
   if (bias && bias.shape.join() !== `${n}` && bias.shape.join() !== `${m},${n}`)
     throw new TraceError(`gemm: the bias of ${show([m, n])} cannot be ${show(bias.shape)}`);
-  const gradientOfBias = (d: Tensor): Tensor => {
-    const total = bias!.rank === 1 ? reshape(reduceSum(d, [0]), [n]) : d;
-    return biasScale === 1 ? total : mul(total, biasScale);
-  };
+  const gradientOfBias = (d: Tensor): Tensor => (bias!.rank === 1 ? reshape(reduceSum(d, [0]), [n]) : d);
   return apply(
     "Gemm",
     bias ? [a, b, bias] : [a, b],
@@ -48,7 +40,6 @@ export function gemm(
       transA: { int: Number(transposeA) },
       transB: { int: Number(transposeB) },
       ...(scale === 1 ? {} : { alpha: { float: scale } }),
-      ...(biasScale === 1 ? {} : { beta: { float: biasScale } }),
     },
   );
 }
