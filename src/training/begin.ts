@@ -15,7 +15,7 @@ import { windowSampler, type WindowSampler } from "../text/batches.ts";
 import type { TokenSource } from "../text/source.ts";
 import { fingerprint, loadTokenizer, type Tokenizer } from "../text/tokenizer.ts";
 import { CHECKPOINT, readCheckpoint, type Checkpoint } from "./checkpoint.ts";
-import { prepareData } from "./data.ts";
+import { prepareData, prepareTokenizer } from "./data.ts";
 import { dropMetricsAfter } from "./metrics.ts";
 import { workingBuffers } from "./optimizer.ts";
 import { checkRecipe, configOf, lengthOf, type Recipe } from "./recipe.ts";
@@ -57,20 +57,22 @@ const INITIAL_STREAM = 0x696e6974;
 /** Prepares the texts and reads or makes the state. Of what is in the folder, only texts that have changed are written. */
 export async function beginRun({ recipe, out, resume, from, signal, onPreparing }: BeginOptions): Promise<Run> {
   if (resume) await checkSameRun(recipe, out);
-  const data = await prepareData({ recipe, out, resume, given: from?.tokenizer, signal, onPreparing });
-  const config = configOf(recipe, data.tokenizer.size);
+  const options = { recipe, out, resume, given: from?.tokenizer, signal, onPreparing };
+  const tokenizer = await prepareTokenizer(options);
+  const config = configOf(recipe, tokenizer.size);
   const objective = objectiveOf(config);
+  if (from && !resume) checkStart(from, config, objective.layout.size);
+  const data = await prepareData(tokenizer, options);
   const stored = resume ? await readCheckpoint(out, objective.layout.size) : fresh();
   // The state is held once, where the optimizer works on it.
   const { state, gradients } = workingBuffers(stored.state);
   const begin = { ...stored, state };
   if (begin.seed !== recipe.seed) throw notThisRun("seed", recipe.seed, begin.seed, out);
   const sampler = windowSampler(data.train, begin.data);
-  return { tokenizer: data.tokenizer, valid: data.valid, config, objective, sampler, begin, gradients };
+  return { tokenizer, valid: data.valid, config, objective, sampler, begin, gradients };
 
   function fresh(): Checkpoint {
     const { layout } = objective;
-    if (from) checkStart(from, config, layout.size);
     const parameters = from ? from.parameters.slice() : objective.initialize(random(recipe.seed, INITIAL_STREAM));
     const place = windowSampler(data.train, recipe.seed).state();
     const state = { parameters, ema: parameters.slice(), first: layout.allocate(), second: layout.allocate() };

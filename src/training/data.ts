@@ -11,7 +11,6 @@ import { trainTokenizer } from "../text/train-tokenizer.ts";
 import { lengthOf, type Recipe } from "./recipe.ts";
 
 export interface TrainingData {
-  readonly tokenizer: Tokenizer;
   readonly train: PackedSource;
   readonly valid: PackedSource;
 }
@@ -28,12 +27,9 @@ export interface DataOptions {
   readonly onPreparing?: ((what: string, done: number, total: number) => void) | undefined;
 }
 
-/** Tokenizer, training and validation tokens. UserError for texts that are missing, empty, too short or not UTF-8. */
-export async function prepareData(options: DataOptions): Promise<TrainingData> {
+/** Training and validation tokens. UserError for texts that are empty, too short, not UTF-8, or others than the run was begun with. */
+export async function prepareData(tokenizer: Tokenizer, options: DataOptions): Promise<TrainingData> {
   const { recipe, out, resume } = options;
-  // What is missing is to be heard of before hours of work on the rest.
-  for (const file of [...recipe.data.train, ...recipe.data.valid]) await fileSize(file);
-  const tokenizer = await tokenizerOf(options);
   const trainPath = joinPath(out, "train.tokens");
   const stored = resume ? await storedHeader(trainPath) : undefined;
   if (stored && !(await isOf(stored, recipe.data.train, tokenizer))) {
@@ -43,7 +39,6 @@ export async function prepareData(options: DataOptions): Promise<TrainingData> {
     );
   }
   const data = {
-    tokenizer,
     train: await packed(trainPath, recipe.data.train, tokenizer, options),
     valid: await packed(joinPath(out, "valid.tokens"), recipe.data.valid, tokenizer, options),
   };
@@ -71,7 +66,9 @@ async function packed(path: string, files: readonly string[], tokenizer: Tokeniz
   return openTokens(path);
 }
 
-async function tokenizerOf({ recipe, out, resume, given, signal, onPreparing }: DataOptions): Promise<Tokenizer> {
+/** The tokenizer of a run. UserError for any text that is missing: to be heard of before hours of work on the rest. */
+export async function prepareTokenizer({ recipe, out, resume, given, signal, onPreparing }: DataOptions): Promise<Tokenizer> {
+  for (const file of [...recipe.data.train, ...recipe.data.valid]) await fileSize(file);
   if (resume) return loadTokenizer(joinPath(out, "tokenizer.json"));
   if (given !== undefined) return parseTokenizer(given, "--from: tokenizer.json");
   if (typeof recipe.tokenizer === "string") return loadTokenizer(recipe.tokenizer);

@@ -1,5 +1,5 @@
 /** Where runs begin: fresh, fine-tuned, resumed; and every setting and text that is refused, before anything is overwritten. */
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readModel } from "../../src/model.ts";
@@ -58,6 +58,11 @@ test("fine-tuning: another network is refused, by size or by configuration", asy
   const heads = tinyRecipe(corpus, { network: { heads: 4 } });
   const from = { parameters, config: config.sedd };
   await expectUserError({ recipe: heads, out: join(folder, "d"), from }, /^--from: the model's network\.heads is 2, the recipe's 4/);
+  // Before hours of work on the texts, of which any that is missing is heard of first.
+  expect(existsSync(join(folder, "d", "train.tokens"))).toBe(false);
+  const nowhere = tinyRecipe({ ...corpus, valid: join(folder, "none.txt") });
+  await expectUserError({ recipe: nowhere, out: join(folder, "e") }, /none\.txt/);
+  expect(existsSync(join(folder, "e", "train.tokens"))).toBe(false);
 });
 
 test("fresh parameters come from the recipe's seed alone", async () => {
@@ -82,7 +87,7 @@ test("resuming with another network, objective, seed, tokenizer or optimizer is 
     [{ seed: 5 }, /^seed: 5, but .* 1;/],
     [{ tokenizer: { kind: "bpe", size: 300 } }, /^tokenizer: \{"kind":"bpe","size":300\}, but .* \{"kind":"character"\};/],
     [{ optimizer: { kind: "muon" } }, /^optimizer\.kind: "muon", but .* "adamw";/],
-    [{ data: { separator: "the" } }, /^data\.separator: "the", but .* none;/],
+    [{ data: { separator: "the" }, tokenizer: { kind: "character", special: ["<|endoftext|>"] } }, /^data\.separator: "the", but .* none;/],
   ];
   for (const [changes, message] of others) {
     await expectUserError({ recipe: tinyRecipe(corpus, { schedule: { steps: 9 }, ...changes }), out, resume: true }, message);
