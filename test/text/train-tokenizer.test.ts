@@ -85,7 +85,7 @@ describe("trainTokenizer refuses", () => {
       [{ files: [empty], kind: "bpe", size: 300 }, /empty\.txt: the corpus is empty/],
       [{ files: [empty], kind: "character" }, /empty\.txt: the corpus is empty/],
       [{ files: [bad], kind: "bpe", size: 300 }, /bad\.txt: not valid UTF-8 at byte offset 1/],
-      [{ files: [file], kind: "bpe" }, /size: undefined is no vocabulary size/],
+      [{ files: [file], kind: "bpe" }, /size: none given, but byte-level BPE needs one, an integer from 256/],
       [{ files: [file], kind: "bpe", size: 256, special: ["<|endoftext|>"] }, /size: 256 .* from 257/],
       [{ files: [file], kind: "character", size: 10 }, /size: 10 is too small; the text has \d+ different characters/],
       [{ files: [file], kind: "bpe", size: 300, special: ["x", "x"] }, /special/],
