@@ -1,5 +1,5 @@
-import { describe, expect, test } from "vitest";
-import { duration, percentProgress, statusLine, trainingProgress } from "../../src/cli/progress.ts";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { duration, percentProgress, preparation, statusLine, trainingProgress } from "../../src/cli/progress.ts";
 import type { Metric } from "../../src/training/train.ts";
 import { recorded, screenOf } from "./support.ts";
 
@@ -129,4 +129,19 @@ test("statusLine writes nothing when nothing changes", () => {
   const before = output.text;
   line.update("a");
   expect(output.text).toBe(before);
+});
+
+test("work on texts: one thing after another by its name, and not a word of what is done within two seconds", () => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const output = recorded();
+  const shown = preparation(output);
+  shown.update("reading", 1, 2);
+  shown.update("reading", 2, 2);
+  shown.update("encoding", 1, 4);
+  vi.advanceTimersByTime(2500);
+  shown.update("encoding", 2, 4);
+  shown.update("encoding", 4, 4);
+  shown.close();
+  expect(output.text).toBe("encoding 50 %\nencoding 100 %\n");
 });

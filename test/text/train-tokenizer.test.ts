@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import { UserError } from "../../src/platform/errors.ts";
 import { parseTokenizer } from "../../src/text/tokenizer.ts";
 import { trainTokenizer, type TrainTokenizerOptions } from "../../src/text/train-tokenizer.ts";
@@ -74,6 +74,14 @@ describe("trainTokenizer, character", () => {
     expect(again.kind).toBe("character");
     expect(again.encode("é👍")).toEqual(Int32Array.of(3, 4));
   });
+});
+
+test.each(["bpe", "character"] as const)("%s: tells how much of the texts is read", async (kind) => {
+  const seen: number[] = [];
+  await trainTokenizer({ files: [file, file], kind, size: 300, chunkBytes: 50, onProgress: (done, total) => seen.push(done / total) });
+  expect(seen.length).toBeGreaterThan(3);
+  expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+  expect(seen.at(-1)).toBe(1);
 });
 
 describe("trainTokenizer refuses", () => {
