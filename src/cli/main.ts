@@ -10,11 +10,7 @@ export async function main(argv: readonly string[]): Promise<never> {
   let stopped = 130;
   process.once("SIGINT", () => controller.abort());
   // A closed terminal hangs up: as good a reason to save as any. (nohup does not keep that from a Node process.)
-  for (const [signal, code] of [
-    ["SIGTERM", 143],
-    ["SIGHUP", 129],
-  ] as const)
-    // prettier-ignore
+  for (const [signal, code] of Object.entries({ SIGTERM: 143, SIGHUP: 129 }))
     process.once(signal, () => {
       stopped = code;
       controller.abort();

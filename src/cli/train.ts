@@ -47,9 +47,12 @@ async function run(path: string, { out = defaultOut(path), resume, from, set = [
   const { steps } = recipe.schedule;
   const progress = trainingProgress(stderr, steps);
   const preparing = preparation(stderr);
-  const stopping = (): void => {
+  const close = (): void => {
     preparing.close();
     progress.close();
+  };
+  const stopping = (): void => {
+    close();
     notice(io, "stopping and saving; Ctrl-C again stops at once, without saving");
   };
   signal.addEventListener("abort", stopping, { once: true });
@@ -64,21 +67,20 @@ async function run(path: string, { out = defaultOut(path), resume, from, set = [
         progress.metric(metric);
       },
       onNotice: (message) => {
-        progress.close();
+        close();
         notice(io, message);
       },
       ...(resume ? { resume } : {}),
       ...(begin ? { from: begin } : {}),
     });
-    progress.close();
+    close();
     if (interrupted) {
       notice(io, `stopped and saved at step ${step} of ${steps}; go on with --resume`);
       signal.throwIfAborted();
     }
     notice(io, `step ${step} of ${steps} done; the model is in ${out}: sedd sample --model ${out}`);
   } finally {
-    preparing.close();
-    progress.close();
+    close();
     signal.removeEventListener("abort", stopping);
   }
 }

@@ -85,8 +85,8 @@ export function summariseBound(samples: BoundSamples): Estimate & { readonly ter
  * Bound of `a` minus bound of `b`, in nats, with the error of the difference. Estimated under one stream of randomness the two have the same times and
  * corruptions, so that what the noise does to both cancels and the error is smaller than either's own.
  *
- * @throws UserError for bounds of other options, and where both are infinite
  * @param windowA one window of `a` instead of all of them; likewise for b, which may be the same samples
+ * @throws UserError for bounds of other options, and where both are infinite
  */
 export function compareBounds(a: BoundSamples, b: BoundSamples, windowA?: number, windowB?: number): Estimate {
   if (a.replicates !== b.replicates)
@@ -96,12 +96,11 @@ export function compareBounds(a: BoundSamples, b: BoundSamples, windowA?: number
 
 /** The mean of `a` minus that of `b`, replicate by replicate. @throws UserError where both are infinite */
 export function differenceOf(a: ArrayLike<number>, b: ArrayLike<number>): Estimate {
-  const [one, other] = [estimate(a), estimate(b)];
-  if (one.total === Infinity && other.total === Infinity)
+  const difference = estimate(Float64Array.from(a, (value, r) => value - b[r]!));
+  // ∞ − ∞, in one replicate or in their sum.
+  if (Number.isNaN(difference.total))
     throw new UserError("both bounds are infinite: either model gives a token of its text probability 0, and they have no difference");
-  // A replicate that is infinite on either side says nothing of the other's.
-  if (one.total === Infinity || other.total === Infinity) return { total: one.total - other.total, standardError: 0 };
-  return estimate(Float64Array.from(a, (value, r) => value - b[r]!));
+  return difference;
 }
 
 /** Every position of a window. */

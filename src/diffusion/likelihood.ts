@@ -11,9 +11,9 @@
  * integrand on the last e^{−σ(1)}, where X keeps the h of σ(1). Uniform: SE is integrated over σ itself, since an error of the score costs
  * something at any noise, however little is left of x0; in m all that is beyond σ = 7 would hang on the last 1e-3.
  *
- * Four things keep the variance low. The place v in the integral is stratified, with antithetic neighbours (strata.ts). m = v²: few masked positions make a noisy mean, so
- * they get more samples and smaller weights (and so, for uniform, does small noise, where SE is singular: noiseAt). Under absorb u_i, the X of position i when everything is masked (which the
- * tail needs anyway), is a control variate: n · mean(X − u) + Σ_i u_i is unbiased too, for the mean of u over k evenly drawn positions is its mean over
+ * Four things keep the variance low. The place v in the integral is stratified, with antithetic neighbours (strata.ts). m = v²: few masked positions make a noisy
+ * mean, so they get more samples and smaller weights (and so, for uniform, does small noise, where SE is singular: noiseAt). Under absorb u_i, the X of position i
+ * when everything is masked (which the tail needs anyway), is a control variate: n · mean(X − u) + Σ_i u_i is unbiased too, for the mean of u over k evenly drawn positions is its mean over
  * all. What is estimated then is what context takes off the surprise; a model without context has no error at all. And as context takes off about as much
  * as there is of it, u − X goes as 1 − m, whose mean is known: a regression on it removes most of what few points in v leave.
  *

@@ -41,16 +41,15 @@ export async function trainTokenizer(options: TrainTokenizerOptions): Promise<To
   if (special.some((token) => token === "") || new Set(special).size !== special.length) {
     throw new UserError(`special: ${JSON.stringify(special)} has an empty or a repeated token`);
   }
+  const wrong = wrongSize(options);
+  if (wrong !== undefined) throw new UserError(`size: ${wrong}`);
   const reading = await withProgress(options);
   if (options.kind === "character") return characterTokenizer(await characters(reading, special));
 
-  const size = options.size ?? Number.NaN;
-  const wrong = wrongSize(options);
-  if (wrong !== undefined) throw new UserError(`size: ${wrong}`);
   const counts = await countWords(reading, special);
   const encoder = new TextEncoder();
   const words = Array.from(counts, ([word, count]) => ({ symbols: encoder.encode(word).map((byte) => indexOfByte[byte]!), count }));
-  const merges = await pausing(mergeSteps(words, size - special.length, options.minimumCount ?? 2), options.signal);
+  const merges = await pausing(mergeSteps(words, options.size! - special.length, options.minimumCount ?? 2), options.signal);
   return bpeTokenizer(bpeFile(merges, special));
 }
 

@@ -15,7 +15,7 @@ import { windowSampler, type WindowSampler } from "../text/batches.ts";
 import type { TokenSource } from "../text/source.ts";
 import { fingerprint, loadTokenizer, type Tokenizer } from "../text/tokenizer.ts";
 import { CHECKPOINT, readCheckpoint, type Checkpoint } from "./checkpoint.ts";
-import { prepareData, prepareTokenizer } from "./data.ts";
+import { type DataOptions, prepareData, prepareTokenizer } from "./data.ts";
 import { dropMetricsAfter } from "./metrics.ts";
 import { workingBuffers } from "./optimizer.ts";
 import { checkRecipe, configOf, lengthOf, type Recipe } from "./recipe.ts";
@@ -42,14 +42,8 @@ export interface Run {
   readonly gradients: Float32Array;
 }
 
-export interface BeginOptions {
-  readonly recipe: Recipe;
-  readonly out: string;
-  readonly resume?: boolean | undefined;
+export interface BeginOptions extends Omit<DataOptions, "given"> {
   readonly from?: StartingPoint | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** While texts are read and encoded: what is being done, and with how many of their bytes. */
-  readonly onPreparing?: ((what: string, done: number, total: number) => void) | undefined;
 }
 
 const INITIAL_STREAM = 0x696e6974;

@@ -175,11 +175,10 @@ export function checkRecipe(raw: unknown, where: string): Recipe {
   return recipe;
 }
 
-/**
- * UserError where no step takes the longest window, whose length the model would have. Not for a recipe whose steps are still to be found out.
- */
-export function checkLongest({ windows, schedule }: Recipe, where: string): void {
-  const longest = Math.max(...windows.map(({ length }) => length));
+/** UserError where no step takes the longest window, whose length the model would have. Not for a recipe whose steps are still to be found out. */
+export function checkLongest(recipe: Recipe, where: string): void {
+  const { windows, schedule } = recipe;
+  const longest = lengthOf(recipe);
   if (windows.some(({ length, from = 1 }) => length === longest && from <= schedule.steps)) return;
   const i = windows.findIndex(({ length }) => length === longest);
   throw new UserError(
