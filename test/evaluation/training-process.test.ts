@@ -46,8 +46,9 @@ test("a user's mistake is one here too", async () => {
   expect((error as Error).message).toMatch(/^\S.*\/nowhere\.txt/);
 });
 
-// A service manager or a scheduler ends a whole group at once. Windows has no groups.
-test.skipIf(process.platform === "win32")("a signal to all processes at once: each saves, and the command ends with 143", async () => {
+// As a service manager or a scheduler ends them.
+test("a signal to all processes at once: each saves, and the command ends with 143", async (context) => {
+  if (process.platform === "win32") context.skip("Windows has no groups of processes to signal");
   const { folder, recipe } = comparisonSetting(({ training }) => (training["schedule"] = { tokens: 64 * 4000 }));
   const out = join(folder, "run");
   const child = spawn(process.execPath, ["bin/sedd.js", "compare", recipe, "--out", out], {
